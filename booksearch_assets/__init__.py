@@ -1,0 +1,1 @@
+"""Open Library dumps to semantic search over book covers, as a Dagster asset graph."""
