@@ -1,0 +1,92 @@
+"""Append-only caches keyed by content: the covers cache and the vectors cache.
+
+A shard is one Parquet file of finished rows, made visible in one step, so that a killed run loses at most the shard
+it was filling, and the next run repeats only that. The newest row of a key wins.
+
+Belongs here: appending, finding and reading cached rows. Does not: versions of tables (`tables.lake`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from booksearch_assets.tables.contract import Table
+from booksearch_assets.tables.lake import Lake
+
+
+class ShardStore:
+    """The rows of `table`, cached under `<lake>/_cache/<name>/`, in shards of whole rows.
+
+    Many processes may append at once. `name` says what a row depends on ("covers", "vectors/<bundle id>").
+    """
+
+    def __init__(self, root: str, name: str, table: Table) -> None:
+        self.root, self.name, self.table = root, name, table
+
+    @cached_property
+    def _lake(self) -> Lake:
+        return Lake(self.root)
+
+    @property
+    def _folder(self) -> str:
+        return f"{self._lake._base}/_cache/{self.name}"
+
+    def append(self, rows: pa.Table) -> str:
+        """Add a shard. Returns its name. `rows` must keep the table's contract; an empty table is refused."""
+        if not rows.num_rows:
+            raise ValueError(f"an empty shard was appended to {self.name}")
+        rows = rows.select(self.table.column_names).cast(self.table.schema)
+        shard = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
+        filesystem = self._lake.filesystem
+        filesystem.create_dir(self._folder, recursive=True)
+        # The dot keeps a half-written file out of every listing until it is renamed.
+        place = f"{self._folder}/.{shard}.tmp" if self._lake.is_local else self._path(shard)
+        pq.write_table(rows, place, filesystem=filesystem, compression="zstd", row_group_size=64)
+        if self._lake.is_local:
+            filesystem.move(place, self._path(shard))
+        return shard
+
+    def shards(self) -> list[str]:
+        """Names of the finished shards, oldest first."""
+        infos = self._lake.filesystem.get_file_info(pafs.FileSelector(self._folder, allow_not_found=True))
+        return sorted(i.base_name.removesuffix(".parquet") for i in infos if i.base_name.endswith(".parquet"))
+
+    def index(self, columns: Sequence[str]) -> pa.Table:
+        """The newest row of every key: the named columns, and `shard`, the name of the shard that holds it."""
+        key = self.table.key[0]
+        wanted = list(dict.fromkeys([key, *columns]))
+        parts = []
+        for shard in self.shards():
+            part = pq.read_table(self._path(shard), columns=wanted, filesystem=self._lake.filesystem)
+            parts.append(part.append_column("shard", pa.array([shard] * len(part), pa.string())))
+        if not parts:
+            fields = [self.table.schema.field(name) for name in wanted]
+            return pa.schema([*fields, pa.field("shard", pa.string())]).empty_table()
+        rows = pa.concat_tables(parts)
+        rows = rows.append_column("_row", pa.array(range(len(rows)), pa.int64()))
+        newest = rows.group_by(key).aggregate([("_row", "max")])["_row_max"]
+        return rows.take(newest).drop_columns("_row")
+
+    def read(self, shard: str, keys: pa.Array | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows of one shard, those of `keys` where given."""
+        keep = None if keys is None else pc.field(self.table.key[0]).isin(keys)
+        dataset = ds.dataset(self._path(shard), format="parquet", filesystem=self._lake.filesystem)
+        return dataset.to_table(columns=list(columns) if columns else None, filter=keep)
+
+    def read_keys(self, index: pa.Table, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """The rows that `index` (as returned by `index`, perhaps filtered) points at, a shard at a time."""
+        for shard in sorted(set(index["shard"].to_pylist())):
+            keys = index.filter(pc.equal(index["shard"], shard))[self.table.key[0]].combine_chunks()
+            yield self.read(shard, keys, columns)
+
+    def _path(self, shard: str) -> str:
+        return f"{self._folder}/{shard}.parquet"
