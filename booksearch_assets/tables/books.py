@@ -32,7 +32,7 @@ PAGES = Column(
 )
 
 EDITIONS = Table(
-    name="editions",
+    name="books/editions",
     description="Every edition of the dump: typed, the highest revision of each key, joined to its work and authors.",
     columns=(
         EDITION_KEY,
@@ -59,7 +59,7 @@ EDITIONS = Table(
 )
 
 QUARANTINE = Table(
-    name="editions_quarantine",
+    name="books/editions_quarantine",
     description="Lines of the dump that could not be read, each with its reason and its raw bytes.",
     columns=(
         Column("source", pa.string(), "Which dump file: editions, works or authors."),
@@ -72,7 +72,7 @@ QUARANTINE = Table(
 )
 
 FILTERED_FICTION = Table(
-    name="filtered_fiction",
+    name="books/filtered_fiction",
     description="Editions that pass the filter profile: English fiction, long enough, recent enough.",
     columns=(
         EDITION_KEY,
@@ -89,10 +89,10 @@ FILTERED_FICTION = Table(
     ),
     key=("edition_key",),
 )
-FILTER_REJECTIONS = rejections("filter_rejections", "the fiction filter", (EDITION_KEY,))
+FILTER_REJECTIONS = rejections("books/filter_rejections", "the fiction filter", (EDITION_KEY,))
 
 COVER_URLS = Table(
-    name="cover_urls",
+    name="books/cover_urls",
     description="One row for each cover id that the filtered editions want.",
     columns=(
         COVER_ID,
@@ -103,7 +103,7 @@ COVER_URLS = Table(
     ),
     key=("cover_id",),
 )
-COVER_URL_REJECTIONS = rejections("cover_url_rejections", "the choice of covers", (EDITION_KEY,))
+COVER_URL_REJECTIONS = rejections("books/cover_url_rejections", "the choice of covers", (EDITION_KEY,))
 
 ATTEMPT = pa.struct(
     [
@@ -130,13 +130,13 @@ _IMAGE_FACTS = (
     Column("fetched_at", pa.timestamp("ms", tz="UTC"), "When the last answer came."),
 )
 COVER_BYTES = Table(
-    name="cover_bytes",
+    name="books/cover_bytes",
     description="The covers cache: the original bytes once for each cover id, kept across dumps, filters and models.",
     columns=(*_IMAGE_FACTS, Column("content", pa.binary(), "The original bytes; null unless ok.", nullable=True)),
     key=("cover_id",),
 )
 COVER_IMAGES = Table(
-    name="cover_images",
+    name="books/cover_images",
     description="What became of each wanted cover, and the cache shard that holds its bytes.",
     columns=(*_IMAGE_FACTS, Column("shard", pa.string(), "Shard of the covers cache that holds this row's bytes.")),
     key=("cover_id",),
@@ -149,7 +149,7 @@ BUNDLE_ID = Column("bundle_id", pa.string(), "The exact bundle: weights, tokeniz
 def cover_vectors(dimension: int) -> Table:
     """The contract of cover vectors `dimension` wide, in the vectors cache and in `cover_embeddings` alike."""
     return Table(
-        name="cover_embeddings",
+        name="books/cover_embeddings",
         description="One L2-normalised vector for each cover that could be read.",
         columns=(
             COVER_ID,
@@ -163,10 +163,10 @@ def cover_vectors(dimension: int) -> Table:
     )
 
 
-EMBEDDING_REJECTIONS = rejections("embedding_rejections", "embedding", (COVER_ID,))
+EMBEDDING_REJECTIONS = rejections("books/embedding_rejections", "embedding", (COVER_ID,))
 
 KNOWN_ITEMS = Table(
-    name="known_items",
+    name="books/known_items",
     description="Queries whose right answer is known: what search quality is measured with.",
     columns=(
         COVER_ID,

@@ -29,7 +29,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table contract. The Spark schema, the column texts in the UI and the schema checks are made from it."""
+    """A table contract. The Spark schema, the column texts in the UI and the schema checks are made from it.
+
+    `name` is the path of the table in the lake and of the asset that makes it: `books/editions`.
+    """
 
     name: str
     description: str
