@@ -1,0 +1,215 @@
+"""Pictures and words to vectors in one space, by the model of a bundle.
+
+What belongs here: batching, normalisation and the engines that run the two towers. What does not:
+decoding and pixels (``preprocess``), files (``bundle``), and who asks: Spark, search and tests all do.
+
+The torch engine is the reference: float32 whatever the precision of the stored weights, and equal to
+Hugging Face's ``get_image_features`` and ``get_text_features``, whatever the batch size, the order or the
+number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from booksearch_assets.clip.bundle import CONFIG, PREPROCESSOR, WEIGHTS, Architecture, Bundle, BundleError
+from booksearch_assets.clip.preprocess import Preprocessing
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+DEFAULT_BATCH_SIZE = 8
+"""Measured for ViT-B/32 on a CPU: more does not fit the cache and is slower, less wastes the matrix units."""
+
+_Item = TypeVar("_Item")
+
+
+class DegenerateVectorError(ValueError):
+    """The model gave a vector that has no direction: its length is zero, infinite or not a number."""
+
+
+class Engine(Protocol):
+    """Runs the two towers of a bundle's model; what it returns is not normalised yet."""
+
+    def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """(n, 3, height, width) float32 to (n, dimension) float32."""
+
+    def encode_tokens(self, input_ids: np.ndarray, attention_mask: np.ndarray | None) -> np.ndarray:
+        """(n, length) int64, with a mask of the same shape or None, to (n, dimension) float32."""
+
+
+class TorchEngine:
+    """The reference engine: the Hugging Face model itself, in float32 on the CPU."""
+
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        import torch
+        from transformers import AutoModel
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        with _no_progress_bar():
+            model, report = AutoModel.from_pretrained(
+                bundle.folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        if report["missing_keys"]:
+            # transformers fills them with random numbers and goes on: each process would differ.
+            missing = ", ".join(sorted(report["missing_keys"]))
+            problem = f"{WEIGHTS} lacks what {CONFIG} asks for: {missing}"
+            raise BundleError(bundle.folder, problem, "Choose a model whose weights are complete.")
+        self._model = model.eval()
+
+    def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """See ``Engine``."""
+        import torch
+
+        with torch.inference_mode():
+            return _features(self._model.get_image_features(pixel_values=torch.from_numpy(pixels)))
+
+    def encode_tokens(self, input_ids: np.ndarray, attention_mask: np.ndarray | None) -> np.ndarray:
+        """See ``Engine``."""
+        import torch
+
+        tokens = {"input_ids": torch.from_numpy(input_ids)}
+        if attention_mask is not None:
+            tokens["attention_mask"] = torch.from_numpy(attention_mask)
+        with torch.inference_mode():
+            return _features(self._model.get_text_features(**tokens))
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Keep transformers' bar of a tenth of a second out of every worker's log."""
+    from transformers.utils import logging
+
+    enabled = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if enabled:
+            logging.enable_progress_bar()
+
+
+def _features(output: Any) -> np.ndarray:
+    # transformers 4 returns the tensor, transformers 5 an output object that holds it.
+    tensor = getattr(output, "pooler_output", output)
+    return tensor.numpy()
+
+
+class Encoder:
+    """Encodes pictures and words with one bundle; its vectors belong to ``bundle_id`` and no other."""
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self._bundle = bundle
+        self._engine = engine
+        self._preprocessing = Preprocessing.from_config(bundle.folder / PREPROCESSOR)
+
+    @classmethod
+    def load(cls, bundle: Bundle, threads: int | None = None) -> Encoder:
+        """Load the model into memory with the torch engine; ``BundleError`` if its weights are incomplete.
+
+        ``threads`` is for the whole process (``torch.set_num_threads``), so it is left alone unless given.
+        A Spark worker asks for 1: there is a worker for each core already.
+        """
+        return cls(bundle, TorchEngine(bundle, threads))
+
+    @property
+    def bundle_id(self) -> str:
+        """The vector space of everything that this encoder returns."""
+        return self._bundle.bundle_id
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self._bundle.dimension
+
+    def encode_images(
+        self, images: Sequence[Image.Image], batch_size: int = DEFAULT_BATCH_SIZE
+    ) -> np.ndarray:
+        """Vectors (n, dimension) float32, L2-normalised, one for each picture, in order.
+
+        Pixels are made batch by batch, so memory does not grow with the number of pictures. Raises
+        ``DegenerateVectorError`` that names the row of a picture whose vector has no direction.
+        """
+        return self._encode(images, batch_size, self._encode_image_batch)
+
+    def encode_texts(self, texts: Sequence[str], batch_size: int = DEFAULT_BATCH_SIZE) -> np.ndarray:
+        """Vectors (n, dimension) float32, L2-normalised, one for each text, in order.
+
+        A text longer than the model's context is cut, keeping the end-of-text token that CLIP reads the
+        vector from. Raises ``ValueError`` that names the row of an empty text, and
+        ``DegenerateVectorError`` as ``encode_images`` does.
+        """
+        if isinstance(texts, str):
+            raise TypeError(f"expected a sequence of texts, got one text: {texts!r}. Put it in a list")
+        for row, text in enumerate(texts):
+            if not text.strip():
+                message = (
+                    f"text {row} of {len(texts)} is empty ({text!r}), expected at least one word to encode"
+                )
+                raise ValueError(message)
+        return self._encode(texts, batch_size, self._encode_text_batch)
+
+    def _encode(
+        self, items: Sequence[_Item], batch_size: int, encode: Callable[[Sequence[_Item]], np.ndarray]
+    ) -> np.ndarray:
+        if batch_size < 1:
+            raise ValueError(f"batch_size {batch_size}, expected at least 1")
+        vectors = np.empty((len(items), self.dimension), np.float32)
+        for start in range(0, len(items), batch_size):
+            features = encode(items[start : start + batch_size])
+            vectors[start : start + len(features)] = _normalise(features, start, self.bundle_id)
+        return vectors
+
+    def _encode_image_batch(self, images: Sequence[Image.Image]) -> np.ndarray:
+        return self._engine.encode_pixels(np.stack([self._preprocessing(image) for image in images]))
+
+    def _encode_text_batch(self, texts: Sequence[str]) -> np.ndarray:
+        # SigLIP was trained on texts padded to the full context without a mask; its vectors depend on it.
+        pads_to_context = self._bundle.architecture is Architecture.SIGLIP
+        tokens = self._tokenizer(
+            list(texts),
+            padding="max_length" if pads_to_context else "longest",
+            truncation=True,
+            max_length=self._context_length,
+            return_tensors="np",
+        )
+        mask = None if pads_to_context else tokens["attention_mask"].astype(np.int64)
+        return self._engine.encode_tokens(tokens["input_ids"].astype(np.int64), mask)
+
+    @cached_property
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
+        # Loaded with the first text: workers that embed covers never need it.
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self._bundle.folder, local_files_only=True)
+
+    @cached_property
+    def _context_length(self) -> int:
+        # Not the tokenizer's model_max_length: many tokenizer files say 10^30.
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(self._bundle.folder, local_files_only=True)
+        return int(config.text_config.max_position_embeddings)
+
+
+def _normalise(features: np.ndarray, start: int, bundle_id: str) -> np.ndarray:
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    degenerate = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
+    if degenerate.size:
+        row = int(degenerate[0])
+        raise DegenerateVectorError(
+            f"model {bundle_id} gave row {start + row} a vector of length {norms[row, 0]}, "
+            "expected a finite length above 0. The weights or the input are broken"
+        )
+    return features / norms
