@@ -1,0 +1,81 @@
+"""The Open Library services as a resource: where dumps and covers come from, and how politely they are asked.
+
+Belongs here: addresses and politeness, and the sample world's local service standing in for the real one.
+Does not: HTTP (`compute.download`, `compute.fetch`), URL rules (`openlibrary`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+if TYPE_CHECKING:
+    from booksearch_assets.compute.fetch import FetchPolicy
+    from booksearch_assets.openlibrary.dump_site import DumpSite
+
+
+class OpenLibraryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The real services: dumps at openlibrary.org, covers at covers.openlibrary.org."""
+
+    dumps_url: str = Field(default="https://openlibrary.org", description="Site that redirects `latest` to a dated dump.")
+    listing_url: str = Field(default="https://archive.org", description="Site that lists the dated dumps.")
+    covers_url: str = Field(default="https://covers.openlibrary.org", description="The covers service.")
+    contact: str = Field(default="", description="E-mail or page that the service can reach you at; part of the User-Agent.")
+    requests_per_minute: float = Field(default=300, gt=0, description="Covers asked in a minute. The service answers 429 above 400.")
+    concurrency: int = Field(default=16, ge=1, description="Covers asked at the same time.")
+    known_items: str = Field(default="", description="Parquet file of queries with known answers; empty measures with titles.")
+
+    @contextmanager
+    def reachable(self) -> Iterator[None]:
+        """The services answer for the time of the block."""
+        yield
+
+    def dump_site(self) -> DumpSite:
+        from booksearch_assets.openlibrary.dump_site import DumpSite
+
+        return DumpSite(self.dumps_url, listing_url=self.listing_url)
+
+    def fetch_policy(self) -> FetchPolicy:
+        from booksearch_assets.compute.fetch import FetchPolicy
+
+        return FetchPolicy(requests_per_minute=self.requests_per_minute, concurrency=self.concurrency, contact=self.contact)
+
+
+class SampleOpenLibraryResource(OpenLibraryResource):
+    """The sample world on loopback: the same behaviour, no network."""
+
+    folder: str = Field(description="Folder of the sample world's dumps.")
+    port: int = Field(description="Loopback port of the sample service. Change it with BOOKSEARCH_SAMPLE_PORT.")
+    editions: int = Field(description="Size of the sample world.")
+    seed: int = Field(default=0, description="Seed of the sample world: the same seed gives the same books and covers.")
+    release: int = Field(default=0, description="Which of the world's monthly dumps is the latest.")
+    requests_per_minute: float = Field(default=60_000, gt=0, description="Covers asked in a minute.")
+
+    @contextmanager
+    def reachable(self) -> Iterator[None]:
+        """Starts the sample service for the time of the block, unless one answers on its port already."""
+        from booksearch_assets.sample.service import running_service
+
+        with running_service(Path(self.folder), self.port, seed=self.seed, editions=self.editions, release=self.release):
+            yield
+
+
+def sample_open_library(folder: Path, port: int, editions: int, seed: int, release: int) -> SampleOpenLibraryResource:
+    """The sample world's services at their loopback address."""
+    url = f"http://127.0.0.1:{port}"
+    return SampleOpenLibraryResource(
+        dumps_url=url,
+        listing_url=url,
+        covers_url=url,
+        known_items=str(folder / "known_items.parquet"),
+        folder=str(folder),
+        port=port,
+        editions=editions,
+        seed=seed,
+        release=release,
+    )

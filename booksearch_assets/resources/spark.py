@@ -1,0 +1,95 @@
+"""Where Spark stages run: one payload, several launchers.
+
+Belongs here: launchers, which turn (stage, params, tuning) into a `StageReport`. Does not: what a stage does
+(`compute`), how many partitions it needs (`compute.plan`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from abc import ABC, abstractmethod
+from importlib import import_module
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from booksearch_assets.tables.counts import StageReport
+
+
+class SparkTuning(dg.Config):
+    """Spark settings of one asset. The defaults are planned from the input and rarely need a change."""
+
+    driver_memory: str = Field(
+        default="2g",
+        description="Memory of the driver, which on one machine holds the executors too. Raise it when a run ends with OutOfMemoryError.",
+    )
+    shuffle_partitions: int = Field(
+        default=0,
+        ge=0,
+        description="Partitions of joins and aggregations; 0 leaves them to adaptive execution. Set it only when one task spills for long.",
+    )
+    max_partition_bytes: str = Field(
+        default="64m",
+        description="How much of a file one task reads. Lower it when rows grow while they are worked on, raise it when tasks take under a second.",
+    )
+
+
+class SparkLauncher(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
+    """Runs a stage of `compute` somewhere with Spark."""
+
+    @abstractmethod
+    def run(self, stage: str, params: Any, tuning: SparkTuning) -> StageReport:
+        """Run `booksearch_assets.compute.<stage>` with its params. Raises whatever stops the stage."""
+
+
+class LocalSparkLauncher(SparkLauncher):
+    """Spark inside this process, on all cores of this machine."""
+
+    master: str = Field(default="local[*]", description="Spark master.")
+    base_config: dict[str, str] = Field(default_factory=dict, description="More Spark settings for every stage.")
+
+    def run(self, stage: str, params: Any, tuning: SparkTuning) -> StageReport:
+        module = import_module(f"booksearch_assets.compute.{stage}")
+        report = module.run(self._session(tuning), params)
+        if not isinstance(report, StageReport):
+            raise TypeError(f"stage {stage} returned {type(report).__name__}, expected a StageReport")
+        return report
+
+    def _session(self, tuning: SparkTuning) -> Any:
+        # Workers run `python3` from PATH unless told otherwise, which is not the interpreter that has our packages.
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+        from dagster_pyspark import LazyPySparkResource
+        from pyspark.sql import SparkSession
+
+        wanted = self._settings(tuning)
+        running = SparkSession.getActiveSession()
+        if running is not None and not _has(running, wanted):
+            # A running JVM keeps its static settings and still reports the new ones, so it is stopped for real.
+            running.stop()
+        return LazyPySparkResource(spark_config=wanted).spark_session
+
+    def _settings(self, tuning: SparkTuning) -> dict[str, str]:
+        shuffle = {"spark.sql.shuffle.partitions": str(tuning.shuffle_partitions)} if tuning.shuffle_partitions else {}
+        return {
+            "spark.master": self.master,
+            "spark.app.name": "booksearch_assets",
+            "spark.driver.memory": tuning.driver_memory,
+            "spark.sql.files.maxPartitionBytes": tuning.max_partition_bytes,
+            "spark.sql.session.timeZone": "UTC",
+            "spark.sql.parquet.compression.codec": "zstd",
+            "spark.sql.execution.arrow.maxRecordsPerBatch": "2048",
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            **shuffle,
+            **self.base_config,
+        }
+
+
+def _has(session: Any, wanted: dict[str, str]) -> bool:
+    """Whether the context of a running session was started with these settings."""
+    actual = dict(session.sparkContext.getConf().getAll())
+    return all(actual.get(name) == value for name, value in wanted.items())
