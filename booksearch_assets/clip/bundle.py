@@ -30,7 +30,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from booksearch_assets.clip.preprocess import PREPROCESSING_VERSION
+from booksearch_assets.clip.preprocess import PREPROCESSING_VERSION, Preprocessing
 
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
@@ -88,7 +88,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: int = SCHEMA_VERSION
     model_id: str = Field(min_length=1)
     revision: str = Field(min_length=1)
     preprocessing_version: str
@@ -175,6 +175,12 @@ def write_manifest(folder: str | Path, model_id: str, revision: str) -> Manifest
     files = {path.name: _describe(path) for path in _bundle_files(folder, remedy)}
     _require_layout(folder, files, remedy)
     _, dimension = _read_architecture(folder, remedy)
+    try:
+        Preprocessing.from_config(folder / PREPROCESSOR)
+    except ValueError as error:
+        raise BundleError(
+            folder, str(error), "Choose a model that prepares pictures as CLIP does."
+        ) from error
     manifest = Manifest(
         model_id=model_id,
         revision=revision,

@@ -9,11 +9,14 @@ by a CUDA build of several gigabytes. That, and twice the speed, is why this is 
 
 from __future__ import annotations
 
+import functools
 import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ PREPROCESSING_VERSION = "1"
 MAX_PIXELS = 64_000_000
 """Above any book cover or phone photo; 192 MB as RGB, which a worker of 2 GB can hold."""
 
-_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 # Others are left out on purpose: Pillow hands EPS to Ghostscript, and many rare decoders are little tested.
 
 _ORIENTATION_TAG = 0x0112
@@ -79,9 +82,9 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     if not data:
         raise UndecodableImage(Undecodable.EMPTY, "0 bytes")
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = Image.open(io.BytesIO(data), formats=_formats())
     except UnidentifiedImageError:
-        detail = f"{len(data)} bytes that start with {data[:12]!r}, expected one of {', '.join(_FORMATS)}"
+        detail = f"{len(data)} bytes that start with {data[:12]!r}, expected one of {', '.join(_formats())}"
         raise UndecodableImage(Undecodable.NOT_AN_IMAGE, detail) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UndecodableImage(Undecodable.TOO_MANY_PIXELS, str(error)) from error
@@ -105,10 +108,17 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     return upright
 
 
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those of ``_FORMATS`` that this build of Pillow reads; to ask for another fails for every picture."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
 def _turn_upright(image: Image.Image) -> Image.Image:
     try:
-        orientation = image.getexif().get(_ORIENTATION_TAG)
-    except Exception:  # An unreadable EXIF block does not make a cover unreadable.
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # noqa: BLE001 - an EXIF block that cannot be read does not make a cover unreadable
         return image
     operation = _UPRIGHT.get(orientation)
     return image if operation is None else image.transpose(operation)
@@ -118,12 +128,11 @@ def _turn_upright(image: Image.Image) -> Image.Image:
 class Preprocessing:
     """The steps of a bundle's ``preprocessor_config.json``, in the order in which they are applied."""
 
-    shortest_edge: int | None
-    """Resize the shorter edge to this many pixels, keeping the ratio; None: resize to ``resize_to``."""
-    resize_to: tuple[int, int] | None
-    """(height, width) to resize to whatever the ratio."""
-    crop: tuple[int, int] | None
-    """(height, width) cut from the centre."""
+    size: tuple[int, int]
+    """(height, width) to resize to; with ``keep_ratio`` both are the length of the shorter edge."""
+    keep_ratio: bool
+    output_size: tuple[int, int]
+    """(height, width) that are cut from the centre of the resized picture: what the model gets."""
     resample: Image.Resampling
     scale: float
     mean: tuple[float, float, float]
@@ -142,44 +151,49 @@ class Preprocessing:
             message = f"{path}: cannot prepare pictures as it says: {type(error).__name__}: {error}"
             raise ValueError(message) from error
 
-    @property
-    def output_size(self) -> tuple[int, int]:
-        """(height, width) of the pixels given to the model."""
-        size = self.crop or self.resize_to
-        assert size is not None  # Preprocessing without a fixed output is refused by from_config.
-        return size
-
     def __call__(self, image: Image.Image) -> np.ndarray:
         """Pixels (3, height, width) float32 of one picture of any mode and size."""
-        pixels = np.array(self._resize(_flatten(image)))
-        # float64 and back: what transformers does, and the last bit depends on it.
-        rescaled = (pixels.astype(np.float64) * self.scale).astype(np.float32)
-        normalised = (rescaled - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(normalised.transpose(2, 0, 1))
+        pixels = np.asarray(self._resize(_flatten(image)))
+        return np.stack([levels[pixels[:, :, channel]] for channel, levels in enumerate(self._levels)])
+
+    @functools.cached_property
+    def _levels(self) -> np.ndarray:
+        """(3, 256) float32: what the model gets for each byte of each channel.
+
+        A look-up gives the same bits as computing every pixel, as long as each step rounds where
+        transformers rounds: scaling in float64, the rest in float32.
+        """
+        scaled = (np.arange(256, dtype=np.float64) * self.scale).astype(np.float32)
+        mean, std = (np.array(values, np.float32)[:, np.newaxis] for values in (self.mean, self.std))
+        return (scaled - mean) / std
 
     def _resize(self, image: Image.Image) -> Image.Image:
-        if self.resize_to is not None:
-            height, width = self.resize_to
-        else:
-            assert self.shortest_edge is not None
-            edge, short, long = self.shortest_edge, min(image.size), max(image.size)
-            new_long = int(edge * long / short)
-            width, height = (edge, new_long) if image.width <= image.height else (new_long, edge)
+        height, width = self.size
+        if self.keep_ratio:
+            short, long = sorted(image.size)
+            new_long = int(height * long / short)
+            height, width = (new_long, width) if image.width <= image.height else (height, new_long)
             if long > _MAX_RESIZED_RATIO * short:
                 return self._resize_centre(image, height, width)
-        resized = image.resize((width, height), self.resample)
-        if self.crop is None:
-            return resized
-        top, left = _centre(height, width, self.crop)
-        return resized.crop((left, top, left + self.crop[1], top + self.crop[0]))
+        top, left = _centre(height, width, self.output_size)
+        box = (left, top, left + self.output_size[1], top + self.output_size[0])
+        return image.resize((width, height), self.resample).crop(box)
 
     def _resize_centre(self, image: Image.Image, height: int, width: int) -> Image.Image:
-        """The centre crop of ``image`` resized to (height, width), without making the rest of it."""
-        crop_height, crop_width = self.output_size
+        """The centre crop of ``image`` resized to (height, width), without making all of the rest of it.
+
+        At most one level of 256 apart from the whole: Pillow keeps the window's corners in float32.
+        """
         top, left = _centre(height, width, self.output_size)
-        x_scale, y_scale = image.width / width, image.height / height
-        box = (left * x_scale, top * y_scale, (left + crop_width) * x_scale, (top + crop_height) * y_scale)
-        return image.resize((crop_width, crop_height), self.resample, box=box)
+        bottom, right = top + self.output_size[0], left + self.output_size[1]
+        # Pillow's widest filter reaches 3 pixels of the coarser of the two pictures.
+        margin = 3 * math.ceil(max(1, self.size[0] / min(image.size)))
+        x0, x1 = max(0, left - margin), min(width, right + margin)
+        y0, y1 = max(0, top - margin), min(height, bottom + margin)
+        x_scale, y_scale = Fraction(image.width, width), Fraction(image.height, height)
+        window = (float(x0 * x_scale), float(y0 * y_scale), float(x1 * x_scale), float(y1 * y_scale))
+        resized = image.resize((x1 - x0, y1 - y0), self.resample, box=window)
+        return resized.crop((left - x0, top - y0, right - x0, bottom - y0))
 
 
 def _centre(height: int, width: int, crop: tuple[int, int]) -> tuple[int, int]:
@@ -221,20 +235,19 @@ def _parse(config: Mapping[str, Any]) -> Preprocessing:
             raise ValueError(f"{step} is false, expected true")
     if fields.get("do_pad"):
         raise ValueError("do_pad is true, expected false")
-    shortest_edge, resize_to = _size(fields["size"], integer_is_edge="shortest_edge" in defaults["size"])
-    crop = _crop(fields["crop_size"]) if fields["do_center_crop"] else None
-    if crop is None and resize_to is None:
+    size, keep_ratio = _size(fields["size"], integer_keeps_ratio=defaults is _CLIP_DEFAULTS)
+    if keep_ratio and not fields["do_center_crop"]:
         raise ValueError("size has a shortest_edge, expected do_center_crop too for pixels of one shape")
-    smallest = resize_to or (shortest_edge, shortest_edge)
-    if crop is not None and (crop[0] > smallest[0] or crop[1] > smallest[1]):
-        raise ValueError(f"crop_size {crop} is larger than size {smallest}, which would need padding")
+    output_size = _crop(fields["crop_size"]) if fields["do_center_crop"] else size
+    if output_size[0] > size[0] or output_size[1] > size[1]:
+        raise ValueError(f"crop_size {output_size} is larger than size {size}, which would need padding")
     mean, std = (tuple(float(value) for value in fields[key]) for key in ("image_mean", "image_std"))
     if len(mean) != 3 or len(std) != 3:
         raise ValueError(f"image_mean {mean} and image_std {std}, expected 3 numbers each")
     return Preprocessing(
-        shortest_edge=shortest_edge,
-        resize_to=resize_to,
-        crop=crop,
+        size=size,
+        keep_ratio=keep_ratio,
+        output_size=output_size,
         resample=Image.Resampling(fields.get("resample", Image.Resampling.BICUBIC)),
         scale=float(fields.get("rescale_factor", 1 / 255)),
         mean=mean,
@@ -251,14 +264,14 @@ def _defaults(config: Mapping[str, Any]) -> Mapping[str, Any]:
     raise ValueError(f"image processor {name!r}, expected a CLIP or SigLIP image processor")
 
 
-def _size(size: Any, integer_is_edge: bool) -> tuple[int | None, tuple[int, int] | None]:
-    """(shortest edge, None) or (None, (height, width)) of a ``size`` field."""
+def _size(size: Any, integer_keeps_ratio: bool) -> tuple[tuple[int, int], bool]:
+    """((height, width), whether to keep the ratio) of a ``size`` field."""
     if isinstance(size, int):
-        return (size, None) if integer_is_edge else (None, (size, size))
+        return (size, size), integer_keeps_ratio
     if set(size) == {"shortest_edge"}:
-        return int(size["shortest_edge"]), None
+        return (int(size["shortest_edge"]), int(size["shortest_edge"])), True
     if set(size) == {"height", "width"}:
-        return None, (int(size["height"]), int(size["width"]))
+        return (int(size["height"]), int(size["width"])), False
     raise ValueError(f"size {size}, expected shortest_edge, or height and width")
 
 
