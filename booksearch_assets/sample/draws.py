@@ -52,7 +52,7 @@ class Draws:
         return options[self._number() % len(options)]
 
     def weighted(self, options: Sequence[tuple[float, T]]) -> T:
-        """One of the values, by its weight; the weights sum to 1, and the last value takes what rounding leaves."""
+        """One of the values, by its weight. The weights sum to 1; the last value takes what rounding leaves."""
         ticket = self._number() / _RANGE
         for weight, value in options:
             ticket -= weight

@@ -1,9 +1,9 @@
 """Dump files of the sample world, in Open Library's format: tab-separated lines in one gzip member.
 
-Belongs here: lines, broken lines, the files and their counts, and the queries whose right answer is known. Does
-not: the records (`records`), the facts (`world`). Files are streamed and their bytes depend on the world alone.
+Belongs here: lines, broken lines, the files and their counts, and the queries whose right answer is known.
+Does not: the records (`records`), the facts (`world`). Files are streamed; their bytes depend on the world alone.
 
-Format (openlibrary/data/dump.py): type, key, revision, last_modified and ASCII-only JSON, no header, no quoting.
+Format (openlibrary/data/dump.py): type, key, revision, last_modified, ASCII-only JSON; no header, no quoting.
 covers_metadata: id, width, height, date of upload.
 """
 
@@ -91,8 +91,8 @@ def write_dump(
 ) -> DumpFiles:
     """Write the four files of `world`'s dump of `date` (default: the release's own date) into `folder`.
 
-    A file appears under its name only when it is whole. With `workers` above 1, as many processes make the lines;
-    the bytes are the same.
+    A file appears under its name only when it is whole. With `workers` above 1, as many processes make the
+    lines; the bytes are the same.
     """
     date = date or world.date
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,11 +121,17 @@ def _write(
 
 def _run_of_lines(world: World, file: DumpFile, numbers: range) -> tuple[int, bytes, Counter[LineKind]]:
     lines = [line for number in numbers for line in _LINES[file](world, number)]
-    return len(numbers), "".join(text for _, text in lines).encode("ascii"), Counter(kind for kind, _ in lines)
+    return (
+        len(numbers),
+        "".join(text for _, text in lines).encode("ascii"),
+        Counter(kind for kind, _ in lines),
+    )
 
 
-def _in_order(pool: ProcessPoolExecutor | None, make: Callable[[range], T], runs: Iterable[range]) -> Iterator[T]:
-    """The results of `make` in the order of `runs`; a pool works a few runs ahead, and no more, to bound memory."""
+def _in_order(
+    pool: ProcessPoolExecutor | None, make: Callable[[range], T], runs: Iterable[range]
+) -> Iterator[T]:
+    """The results of `make` in the order of `runs`; a pool works a few runs ahead, which bounds memory."""
     if pool is None:
         yield from map(make, runs)
         return
@@ -150,7 +156,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _edition_lines(world: World, index: int) -> Lines:
-    # The older revision stands where the edition before it does: in another bucket, before or after its successor.
+    # An older revision stands in another bucket than the newest, as likely before it as after it.
     if index and _has_older(world, index - 1) and world.exists(index - 1):
         yield LineKind.OLDER_REVISION, _line(older_edition_record(world, world.edition(index - 1)))
     if world.exists(index):
@@ -187,10 +193,13 @@ def _cover_lines(world: World, index: int) -> Lines:
     if not world.exists(index):
         return
     first = FIRST_COVER + COVERS_PER_EDITION * index
-    for cover_id in sorted({c for c in world.edition(index).covers or () if c and c >= first} | {first}):
+    for cover_id in sorted({c for c in world.covers(index) or () if c and c >= first} | {first}):
         if world.cover_state(cover_id) is not CoverState.MISSING:
             width, height = world.cover_size(cover_id)
-            yield LineKind.RECORD, f"{cover_id}\t{width}\t{height}\t{2008 + cover_id % 17}-{1 + cover_id % 12:02}-14\n"
+            yield (
+                LineKind.RECORD,
+                f"{cover_id}\t{width}\t{height}\t{2008 + cover_id % 17}-{1 + cover_id % 12:02}-14\n",
+            )
 
 
 _LINES: Mapping[DumpFile, Callable[[World, int], Lines]] = {
@@ -207,7 +216,7 @@ def _line(record: Record) -> str:
 
 
 def _broken(world: World, file: DumpFile, index: int, line: str) -> Lines:
-    """The broken lines after the record of `index`, made from its line; each kind once below index 400 at least."""
+    """The broken lines after the record of `index`, made from its line. Release 0 has each kind below 400."""
     draws = Draws("broken", world.seed, file.value, index)
     if index % 100 == 7 and index < 400:
         kind = BROKEN[index // 100]

@@ -1,7 +1,7 @@
 """Catalogue records of the sample world: how its facts are written down, mess included.
 
-Belongs here: the JSON objects of editions, works, redirects and authors, in the style of Open Library's dump and
-with the irregularities seen in it. Does not: the facts (`world`), lines and files (`dumps`).
+Belongs here: the JSON objects of editions, works, redirects and authors, in the style of Open Library's dump
+and with the irregularities seen in it. Does not: the facts (`world`), lines and files (`dumps`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ from typing import Any
 
 from booksearch_assets.sample.draws import Draws
 from booksearch_assets.sample.titles import HEADINGS, NOISE_SUBJECTS, PLAIN_TOPICS, PUBLISHERS, SETTING_TOPICS
-from booksearch_assets.sample.world import FIRST_AUTHOR, Kind, SampleEdition, SampleWork, SubjectPlace, World
+from booksearch_assets.sample.world import (
+    COVERS_PER_EDITION,
+    FIRST_AUTHOR,
+    FIRST_COVER,
+    Kind,
+    SampleEdition,
+    SampleWork,
+    SubjectPlace,
+    World,
+    timestamp,
+)
 
 Record = dict[str, Any]
 
@@ -45,14 +55,16 @@ def edition_record(world: World, edition: SampleEdition) -> Record:
     if draws.chance(0.12):
         record["description"] = _text(_description(work.title, draws), draws)
     if draws.chance(0.1):
-        record["notes"] = _text("Includes bibliographical references.\nOriginally published in the same year.", draws)
+        record["notes"] = _text(
+            "Includes bibliographical references.\nOriginally published in the same year.", draws
+        )
     if draws.chance(0.2):
         record["source_records"] = [f"bwb:9780{draws.below(10**9):09}"]
     return record | _tail("/type/edition", edition.revision, edition.last_modified, draws)
 
 
 def older_edition_record(world: World, edition: SampleEdition) -> Record:
-    """The revision before, as it stands in a dump that holds a key twice: another title, no cover, no year."""
+    """The revision before, as a dump that holds a key twice has it: another title, no cover, no year."""
     record = edition_record(world, edition)
     for absent in ("covers", "publish_date", "latest_revision"):
         record.pop(absent, None)
@@ -70,7 +82,7 @@ def work_record(world: World, work: SampleWork) -> Record:
     record["authors"] = [{"type": role, "author": {"key": author_key(author)}} for author in work.authors]
     record["key"] = work.record_key
     if draws.chance(0.3):
-        record["covers"] = [-1] if draws.chance(0.05) else [1_000_000 + 4 * work.index]
+        record["covers"] = [-1] if draws.chance(0.05) else [FIRST_COVER + COVERS_PER_EDITION * work.index]
     record |= _work_subjects(world, work, draws)
     if draws.chance(0.15):
         record["description"] = _text(_description(work.title, draws), draws)
@@ -112,7 +124,9 @@ def isbns(index: int, draws: Draws) -> Record:
     style = draws.below(100)
     if style < 8:
         return {}
-    return ({"isbn_10": [ten]} if style < 70 else {}) | ({"isbn_13": [thirteen]} if not 20 <= style < 35 else {})
+    return ({"isbn_10": [ten]} if style < 70 else {}) | (
+        {"isbn_13": [thirteen]} if not 20 <= style < 35 else {}
+    )
 
 
 def _check_digit_10(body: str) -> str:
@@ -127,7 +141,9 @@ def _check_digit_13(body: str) -> str:
 def _format(draws: Draws) -> Record:
     record: Record = {}
     if draws.chance(0.6):
-        record["physical_format"] = draws.choice(("Paperback", "Hardcover", "Mass Market Paperback", "E-book", "paperback"))
+        record["physical_format"] = draws.choice(
+            ("Paperback", "Hardcover", "Mass Market Paperback", "E-book", "paperback")
+        )
     if draws.chance(0.05):
         record["identifiers"] = {"goodreads": [str(draws.below(10**7))]}
     return record
@@ -143,7 +159,10 @@ def _title(title: str, draws: Draws) -> Record:
     if style < 14 and title.startswith("The "):
         return {"title_prefix": "The ", "title": title.removeprefix("The ")}
     if style < 200:
-        return {"title": title, "subtitle": draws.choice(("a novel", "A Novel", "a story in three parts", "book one"))}
+        return {
+            "title": title,
+            "subtitle": draws.choice(("a novel", "A Novel", "a story in three parts", "book one")),
+        }
     return {"title": title}
 
 
@@ -170,9 +189,23 @@ def subjects(world: World, work: SampleWork, draws: Draws) -> list[str]:
     if work.kind is Kind.FICTION:
         return _fiction_subjects(world, work, draws)
     if work.kind is Kind.JUVENILE:
-        found = [draws.choice(("Juvenile fiction", "Children's fiction", "Juvenile Fiction / General")), draws.choice(("Schools -- Juvenile fiction.", "Children: Grades 4-6", "Toddlers -- Juvenile fiction"))]
+        found = [
+            draws.choice(("Juvenile fiction", "Children's fiction", "Juvenile Fiction / General")),
+            draws.choice(
+                ("Schools -- Juvenile fiction.", "Children: Grades 4-6", "Toddlers -- Juvenile fiction")
+            ),
+        ]
     elif work.kind is Kind.CRITICISM:
-        found = ["Fiction--History and criticism", draws.choice(("Russian fiction -- History and criticism", "Criticism and interpretation", "Fiction -- 20th century -- History and criticism"))]
+        found = [
+            "Fiction--History and criticism",
+            draws.choice(
+                (
+                    "Russian fiction -- History and criticism",
+                    "Criticism and interpretation",
+                    "Fiction -- 20th century -- History and criticism",
+                )
+            ),
+        ]
     else:
         topic = draws.choice(PLAIN_TOPICS)
         found = [topic[0], topic[2]] + (["Nonfiction"] if work.kind is Kind.NONFICTION else [])
@@ -206,7 +239,13 @@ _GENRES = {
 
 
 def _description(title: str, draws: Draws) -> str:
-    opening = draws.choice(("A stranger comes to town.", "Nobody believed her.\r\n\r\nThen the letters came.", "“Unforgettable” — everyone"))
+    opening = draws.choice(
+        (
+            "A stranger comes to town.",
+            "Nobody believed her.\r\n\r\nThen the letters came.",
+            "“Unforgettable” — everyone",
+        )
+    )
     return f"{opening}\n\nIn {title}, two lives meet\tand part."
 
 
@@ -216,7 +255,7 @@ def _text(value: str, draws: Draws) -> Any:
 
 
 def _modified(draws: Draws) -> str:
-    return f"{draws.between(2009, 2025)}-{draws.between(1, 12):02}-{draws.between(1, 28):02}T10:01:10.{draws.below(10**6):06}"
+    return timestamp(draws, draws.between(2009, 2025), draws.between(1, 12))
 
 
 def _tail(kind: str, revision: int, modified: str, draws: Draws) -> Record:

@@ -31,7 +31,16 @@ PLACES = (
     "Lisbon", "Harrow Street", "Alder Bay", "Prague", "the North", "Marlow", "Trieste", "Savannah", "the Moor",
     "Galway", "Nineveh", "Cedar Lane", "Odessa", "the Valley", "Kyoto", "Tangier", "Wren Hill", "the Border",
 )  # fmt: skip
-DOINGS = ("Waiting for", "Leaving", "Remembering", "Beyond", "A Year in", "Before", "Letters from", "Return to")
+DOINGS = (
+    "Waiting for",
+    "Leaving",
+    "Remembering",
+    "Beyond",
+    "A Year in",
+    "Before",
+    "Letters from",
+    "Return to",
+)
 # Title shapes that carry the cover's motif, for the share of books that say it.
 MOTIF_SHAPES = (
     "The {motif}", "The {adjective} {motif}", "The {motif} of {tail}", "The {motif} and the {head}",
@@ -91,7 +100,11 @@ class Heading(NamedTuple):
 
 _FANTASY = ("Fiction, fantasy, general", "Fantasy fiction", "Magic -- Fiction")
 _SCIENCE = ("Fiction, science fiction, general", "Science fiction", "American Science Fiction And Fantasy")
-_CRIME = ("Fiction, mystery & detective, general", "Detective and mystery stories", "Fiction, thrillers, general")
+_CRIME = (
+    "Fiction, mystery & detective, general",
+    "Detective and mystery stories",
+    "Fiction, thrillers, general",
+)
 _SEA = ("Sea stories", "Fiction, sea stories", "Adventure stories")
 _LOVE = ("Fiction, romance, general", "Love stories", "Fiction, romance, contemporary")
 _GOTHIC = ("Ghost stories", "Horror tales", "Fiction, horror")

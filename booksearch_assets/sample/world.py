@@ -1,11 +1,12 @@
 """The sample world: which books there are, and what is true about each of them.
 
-Belongs here: the facts of works, editions, authors and covers, each a pure function of the world and a number,
-so that nothing is stored and a world of ten million editions costs no memory. Does not: how the catalogue
-writes them down (`records`), the dump files (`dumps`), what a cover shows (`scenes`), words (`titles`).
+Belongs here: the facts of works, editions, authors and covers, each a pure function of the world and a
+number, so that nothing is stored and a world of ten million editions costs no memory. Does not: how the
+catalogue writes them down (`records`, `imprint`), the dump files (`dumps`), what a cover shows (`scenes`), words
+(`titles`).
 
-A *release* is one monthly dump. Release 0 is the world as it starts; each later one adds editions, revises some
-and deletes a few, and leaves everything else exactly as it was.
+A *release* is one monthly dump. Release 0 is the world as it starts; each later one adds editions, revises
+some and deletes a few, and leaves everything else exactly as it was.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from functools import cached_property
 
 from booksearch_assets.sample import titles
 from booksearch_assets.sample.draws import Draws
+from booksearch_assets.sample.imprint import extent, publication_date
 from booksearch_assets.sample.scenes import Scene, scene_of
 
 FIRST_EDITION, FIRST_WORK, FIRST_AUTHOR, FIRST_COVER = 20_000_000, 30_000_000, 4_000_000, 1_000_000
@@ -26,7 +28,7 @@ COVERS_PER_EDITION = 4  # up to three from the start, and the one that a later r
 REPLACEMENT = COVERS_PER_EDITION - 1
 BUCKETS, RUN = 256, 2_000
 
-# For each place in a block of twenty editions, the place of the first edition of its work: five of twenty share.
+# For each place in a block of twenty editions, that of the first edition of its work: five of twenty share.
 _WORK_PATTERN = (0, 0, 2, 2, 2, *range(5, 20))
 _FOREIGN_LANGUAGES = tuple(titles.FOREIGN)
 
@@ -78,8 +80,19 @@ class Change(Enum):
     DELETED = "deleted"
 
 
-_KIND_OF_REST = ((0.25, Kind.JUVENILE), (0.12, Kind.CRITICISM), (0.13, Kind.NONFICTION), (0.3, Kind.PLAIN), (0.2, Kind.SILENT))
-_SUBJECT_PLACES = ((0.62, SubjectPlace.WORK), (0.16, SubjectPlace.EDITION), (0.2, SubjectPlace.BOTH), (0.02, SubjectPlace.GENRES))
+_KIND_OF_REST = (
+    (0.25, Kind.JUVENILE),
+    (0.12, Kind.CRITICISM),
+    (0.13, Kind.NONFICTION),
+    (0.3, Kind.PLAIN),
+    (0.2, Kind.SILENT),
+)
+_SUBJECT_PLACES = (
+    (0.62, SubjectPlace.WORK),
+    (0.16, SubjectPlace.EDITION),
+    (0.2, SubjectPlace.BOTH),
+    (0.02, SubjectPlace.GENRES),
+)
 _COVER_STATES = (
     (0.01, CoverState.MISSING), (0.01, CoverState.MISSING_LISTED), (0.005, CoverState.TINY),
     (0.003, CoverState.DAMAGED), (0.972, CoverState.OK),
@@ -110,9 +123,9 @@ class SampleWork:
 class SampleEdition:
     """One edition and what is true about it, however badly the catalogue says it.
 
-    `year` and `pages` are the true ones, None where the record does not tell. `doubtful` marks a record that fair readers of the
-    rules may keep or drop (a year in "c2019", pages written as a string); the others are beyond dispute, so that
-    the editions a correct filter keeps hold all that are `wanted` and none that is neither.
+    `year` and `pages` are the true ones, None where the record does not tell. `doubtful` marks a record that fair
+    readers of the rules may keep or drop (a year in "c2019", pages written as a string); the others are beyond
+    dispute, so that a correct filter keeps every edition that is `wanted` and none that is neither.
     """
 
     index: int
@@ -142,7 +155,7 @@ class SampleEdition:
 class World:
     """All facts of one sample world at one release. Shares are of editions unless said otherwise.
 
-    The defaults keep about 35 % of the editions (a demo needs results; of the real catalogue it is near 0.1 %).
+    The defaults keep about 35 % of the editions: a demo needs results. Of the real catalogue it is near 0.1 %.
     """
 
     seed: int = 0
@@ -160,8 +173,8 @@ class World:
     def __post_init__(self) -> None:
         if self.editions < 1 or not 0 <= self.release <= 11:
             raise ValueError(
-                f"a sample world has at least 1 edition and a release from 0 to 11 (January to December of {self.year}), "
-                f"got editions={self.editions}, release={self.release}"
+                f"a sample world has at least 1 edition and a release from 0 to 11 (January to December "
+                f"of {self.year}), got editions={self.editions}, release={self.release}"
             )
 
     # -- the world as a whole
@@ -190,7 +203,7 @@ class World:
         return self.size // 2 + 1
 
     def runs(self, count: int | None = None) -> Iterator[range]:
-        """0 to `count` - 1 (default: every edition) in the order of the dumps, as runs of at most `RUN` numbers.
+        """0 to `count` - 1 (default: every edition) in the order of the dumps, in runs of `RUN` at most.
 
         Open Library's dumps are 256 hash buckets, each sorted by key. So are these.
         """
@@ -210,10 +223,16 @@ class World:
         kind = Kind.FICTION if draws.chance(self.fiction_share) else draws.weighted(_KIND_OF_REST)
         language = "eng" if draws.chance(self.english_share) else draws.choice(_FOREIGN_LANGUAGES)
         place = draws.weighted(_SUBJECT_PLACES)
-        state = draws.weighted(((0.98, WorkState.LISTED), (0.01, WorkState.REDIRECT), (0.01, WorkState.MISSING)))
-        authors = tuple(dict.fromkeys(draws.below(first // 2 + 1) for _ in range(2 if draws.chance(0.06) else 1)))
+        state = draws.weighted(
+            ((0.98, WorkState.LISTED), (0.01, WorkState.REDIRECT), (0.01, WorkState.MISSING))
+        )
+        authors = tuple(
+            dict.fromkeys(draws.below(first // 2 + 1) for _ in range(2 if draws.chance(0.06) else 1))
+        )
         title = self._work_title(first, kind, language, draws)
-        return SampleWork(first, f"/works/OL{FIRST_WORK + first}W", title, language, kind, place, state, authors)
+        return SampleWork(
+            first, f"/works/OL{FIRST_WORK + first}W", title, language, kind, place, state, authors
+        )
 
     def _work_title(self, first: int, kind: Kind, language: str, draws: Draws) -> str:
         if language != "eng":
@@ -236,7 +255,7 @@ class World:
     # -- editions
 
     def history(self, index: int) -> tuple[tuple[int, Change], ...]:
-        """What releases 1 to `release` did to edition `index`: (release, change) in order, ending at a deletion."""
+        """What releases 1 to `release` did to edition `index`: (release, change) in order; a deletion is last."""
         changes: list[tuple[int, Change]] = []
         for release in range(1, self.release + 1):
             if index >= self.editions + (release - 1) * self.new_per_release:
@@ -262,26 +281,33 @@ class World:
         """
         history = self.history(index)
         if index >= self.size or (history and history[-1][1] is Change.DELETED):
-            raise IndexError(f"edition {index} is not in release {self.release} of a world of {self.size} editions")
+            raise IndexError(
+                f"edition {index} is not in release {self.release} of a world of {self.size} editions"
+            )
         draws = Draws("edition", self.seed, index)
         work = self.work(index)
         orphan = self.is_first_of_work(index) and draws.chance(self.orphan_share)
-        languages, silent = (work.language,), draws.chance(self.silent_language_share)
+        silent = draws.chance(self.silent_language_share)
+        languages: tuple[str, ...] = (work.language,)
         if draws.chance(0.004):
             languages = ("spa", "eng") if work.language == "eng" else (work.language, "fre")
-        publish_date, year, year_doubtful = self._publication(draws)
-        number_of_pages, pagination, pages, pages_doubtful = self._extent(draws)
-        covers = self._covers(index, draws)
-        title, revision, modified = work.title, draws.between(2, 9), _timestamp(draws, 2008, self.year - 1)
+        publish_date, year, year_doubtful = publication_date(draws, self.year, self.recent_share)
+        number_of_pages, pagination, pages, pages_doubtful = extent(draws, self.long_share)
+        title, revision, modified = (
+            work.title,
+            draws.between(2, 9),
+            timestamp(draws, draws.between(2008, self.year - 1), 6),
+        )
         for release, change in history:
-            revision, modified = revision + 1, _timestamp_in(draws, self.year, release + 1)
+            revision, modified = revision + 1, timestamp(draws, self.year, release + 1)
             if change is Change.TITLE:
                 title = f"{work.title} (revised {self.year}-{release + 1:02})"
-            elif change is Change.COVER:
-                covers = (FIRST_COVER + COVERS_PER_EDITION * index + REPLACEMENT, *(covers or ()))
             elif change is Change.UNWANTED:
                 number_of_pages, pagination, pages, pages_doubtful = 64, None, 64, False
-        subjects_reachable = work.subject_place is not SubjectPlace.WORK or (not orphan and work.state is not WorkState.MISSING)
+        covers = self.covers(index)
+        subjects_reachable = work.subject_place is not SubjectPlace.WORK or (
+            not orphan and work.state is not WorkState.MISSING
+        )
         wanted = (
             work.kind is Kind.FICTION
             and subjects_reachable
@@ -298,49 +324,26 @@ class World:
             wanted and not doubtful, doubtful,
         )  # fmt: skip
 
-    def _publication(self, draws: Draws) -> tuple[str | None, int | None, bool]:
-        """(free text, year, doubtful). No edition is of the year ten years back: whether it is recent is a
-        matter of taste, and the filter's own tests settle it."""
-        if draws.chance(0.03):
-            return draws.choice(_NO_YEAR), None, False
-        recent = draws.chance(self.recent_share)
-        year = self.year - draws.below(10) if recent else self.year - 11 - min(draws.below(100), draws.below(100))
-        doubtful, pattern = draws.weighted(_RECENT_DATES if recent else _OLD_DATES)
-        month, day = draws.below(12), draws.between(1, 28)
-        name = _MONTHS[month]
-        text = pattern.format(y=year, month=name, mon=name[:3], m=month + 1, d=day)
-        return text, year, doubtful and recent
+    # -- covers
 
-    def _extent(self, draws: Draws) -> tuple[int | str | None, str | None, int | None, bool]:
-        """(number_of_pages, pagination, pages, doubtful)."""
-        if not draws.chance(self.long_share):
-            short = 100 if draws.chance(0.05) else draws.between(4, 99)
-            return draws.choice(((None, None, None), (0, None, None), (None, "1 v. (unpaged) :", None), (None, "p. cm.", None),
-                                 (short, None, short), (short, None, short), (short, f"{short} p. :", short), (None, f"iv, {short} p. ;", short)
-                                 )) + (False,)  # fmt: skip
-        pages = draws.between(101, 420) + draws.below(200)
-        style = draws.below(100)
-        if style < 64:
-            return pages, None, pages, False
-        pagination = draws.choice(_PAGINATIONS).format(pages)
-        if style < 82:
-            return pages, pagination, pages, False
-        if style < 97:
-            return None, pagination, pages, False
-        return (str(pages), None, pages, True) if style < 99 else (0, pagination, pages, True)
+    def covers(self, index: int) -> tuple[int | None, ...] | None:
+        """What edition `index` says in `covers`; None where it has no such field."""
+        own = FIRST_COVER + COVERS_PER_EDITION * index
+        covers = self._first_covers(index, own)
+        if any(change is Change.COVER for _, change in self.history(index)):
+            return own + REPLACEMENT, *(covers or ())
+        return covers
 
-    def _covers(self, index: int, draws: Draws) -> tuple[int | None, ...] | None:
+    def _first_covers(self, index: int, own: int) -> tuple[int | None, ...] | None:
+        draws = Draws("covers", self.seed, index)
         if not draws.chance(self.cover_share):
             return draws.choice(_NO_COVERS)
-        own = FIRST_COVER + COVERS_PER_EDITION * index
         if not self.is_first_of_work(index) and draws.chance(0.1):
             return (own - COVERS_PER_EDITION,)  # the same picture as the sibling edition before it
         style = draws.below(1000)
         if style < 960:
             return (own,) if style < 780 else (own, own + 1) if style < 940 else (own, own + 1, own + 2)
         return draws.choice(((-1, own), (None, own), (0, own), (own, -1), (own, None)))
-
-    # -- covers
 
     def edition_of_cover(self, cover_id: int) -> int:
         """The edition that a cover was made for; defined for every id, though not every edition exists."""
@@ -365,36 +368,13 @@ class World:
         return round(height * 2 / 3), height
 
 
-def _timestamp(draws: Draws, first_year: int, last_year: int) -> str:
-    return _timestamp_in(draws, draws.between(first_year, last_year), draws.between(1, 12))
-
-
-def _timestamp_in(draws: Draws, year: int, month: int) -> str:
-    """ISO 8601 with microseconds and no zone, as Open Library writes them."""
+def timestamp(draws: Draws, year: int, month: int) -> str:
+    """A moment of that month in ISO 8601 with microseconds and no zone, as Open Library writes them."""
     day, second = draws.between(1, 28), draws.below(86_400)
-    return (
-        f"{year}-{month:02}-{day:02}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}.{draws.below(1_000_000):06}"
-    )
+    clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+    return f"{year}-{month:02}-{day:02}T{clock}.{draws.below(1_000_000):06}"
 
 
-# English whatever the machine's locale.
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July",
-    "August", "September", "October", "November", "December",
-)  # fmt: skip
-# Weight, (doubtful, pattern). Doubtful: the year is there, and not as a word of its own or not as the first one.
-_RECENT_DATES = (
-    (0.42, (False, "{y}")), (0.15, (False, "{month} {y}")), (0.2, (False, "{month} {d}, {y}")),
-    (0.09, (False, "{mon} {d:02}, {y}")), (0.06, (False, "{y}-{m:02}-{d:02}")), (0.02, (False, "{d} {month} {y}")),
-    (0.012, (False, "{d} dezembro {y}")), (0.012, (False, "[{y}?]")), (0.011, (False, "{y} reimpresion")),
-    (0.008, (True, "c{y}")), (0.004, (True, "Printed 1234, {y}")), (0.004, (True, "{y}{m:02}{d:02}")), (0.009, (False, "{y}?")),
-)  # fmt: skip
-_OLD_DATES = (
-    (0.48, (False, "{y}")), (0.12, (False, "{month} {y}")), (0.12, (False, "{month} {d}, {y}")), (0.1, (False, "December 31, {y}")),
-    (0.06, (False, "c{y}")), (0.04, (False, "{y}?")), (0.04, (False, "[{y}]")), (0.02, (False, "{y}, c1901")), (0.02, (False, "1888-{y}")),
-)  # fmt: skip
-_NO_YEAR = (None, None, None, None, "195X", "19--?", "[n.d.]", "n.d.", "xxxx", "9999", "2049", "8858", "")
-_PAGINATIONS = ("vi, {} p.", "{} p. ;", "{} p. :", "xii, {} p. :", "{} p., 16 leaves of plates ;", "2 v. ({} p.) ;", "{}, [3] p. ;")
 _NO_COVERS: tuple[tuple[int | None, ...] | None, ...] = (
     *(None,) * 12, (-1,), (None,), (), (0,), (-2,), (-1, -1),
 )  # fmt: skip
