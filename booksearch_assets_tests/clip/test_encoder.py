@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -237,3 +238,12 @@ def test_moved_bundle_gives_the_same_vectors(
     other = Encoder.load(moved)
     assert other.bundle_id == encoder.bundle_id
     np.testing.assert_array_equal(other.encode_images(pictures[:4]), encoder.encode_images(pictures[:4]))
+
+
+def test_sample_model_gives_hugging_faces_vectors(pictures: list[Image.Image]) -> None:
+    folder = Path(str(resources.files("booksearch_assets") / "sample" / "model"))
+    if not (folder / "manifest.json").exists():
+        pytest.skip("the sample model has not been trained: booksearch sample train-clip")
+    bundle = Bundle.open(folder)
+    vectors = Encoder.load(bundle).encode_images(pictures)
+    assert (vectors * _hugging_face_images(bundle, pictures)).sum(axis=1).min() >= 0.9999
