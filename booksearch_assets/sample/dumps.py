@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from functools import partial
 from multiprocessing import get_context
@@ -97,13 +98,19 @@ def write_dump(
     date = date or world.date
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(workers, get_context("spawn")) if workers > 1 else nullcontext() as pool:
-        counts = {file: _write(world, file, folder / file.name_of(date), progress, pool) for file in DumpFile}
+        counts = {file: _write(world, file, folder, date, progress, pool) for file in DumpFile}
     return DumpFiles(folder, date, counts)
 
 
 def _write(
-    world: World, file: DumpFile, path: Path, progress: Progress | None, pool: ProcessPoolExecutor | None
+    world: World,
+    file: DumpFile,
+    folder: Path,
+    date: str,
+    progress: Progress | None,
+    pool: ProcessPoolExecutor | None,
 ) -> Mapping[LineKind, int]:
+    path = folder / file.name_of(date)
     total = world.author_count if file is DumpFile.AUTHORS else world.size
     counts: Counter[LineKind] = Counter()
     done = 0
@@ -116,6 +123,9 @@ def _write(
                 done += size
                 if progress:
                     progress(file, done, total)
+    # The time of the dump, not of the writing: servers make their ETag from it.
+    midnight = datetime.fromisoformat(f"{date}T00:00:00+00:00").timestamp()
+    os.utime(path, (midnight, midnight))
     return dict(counts)
 
 

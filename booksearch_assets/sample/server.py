@@ -1,0 +1,197 @@
+"""The sample server: the covers service and the dumps site of a sample world on one local port.
+
+Belongs here: the socket, the thread or process it runs in, and the counts of what was asked. Does not: the answers
+(`cover_service`, `dump_site`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from aiohttp import web
+
+from booksearch_assets.sample.cover_service import CoverOptions, CoverService
+from booksearch_assets.sample.dump_site import DumpOptions, DumpSite, prepare_dumps
+from booksearch_assets.sample.dumps import Progress
+from booksearch_assets.sample.world import World
+
+_LOOPBACK = "127.0.0.1"
+_START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What the server does: how covers and dumps behave, and which releases of the world it has."""
+
+    covers: CoverOptions = field(default_factory=CoverOptions)
+    dumps: DumpOptions = field(default_factory=DumpOptions)
+    releases: tuple[int, ...] = (0,)
+
+
+@dataclass
+class ServerStats:
+    """Answers so far by (kind, status), and the most requests for covers that came in one second of the clock.
+
+    Kinds: cover, archived-cover, dump-link, dump-list, dump, unknown.
+    """
+
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    most_covers_in_a_second: int = 0
+    _second: int = 0
+    _covers_in_second: int = 0
+
+    def count(self, kind: str) -> int:
+        """All answers of one kind."""
+        return sum(number for (of_kind, _), number in self.answers.items() if of_kind == kind)
+
+    def note_cover(self, now: float) -> None:
+        if int(now) != self._second:
+            self._second, self._covers_in_second = int(now), 0
+        self._covers_in_second += 1
+        self.most_covers_in_a_second = max(self.most_covers_in_a_second, self._covers_in_second)
+
+
+class SampleServer:
+    """A server of `world` in a thread of its own, on loopback: `with SampleServer(world, folder) as server: ...`.
+
+    Dumps that `folder` does not hold yet are written on entering. `port` 0 takes a free one; `url` says which.
+    """
+
+    def __init__(
+        self, world: World, folder: Path, port: int = 0, options: ServerOptions | None = None
+    ) -> None:
+        self.stats = ServerStats()
+        self._world = world
+        self._folder = folder
+        self._port = port
+        self._options = options or ServerOptions()
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._stopping = asyncio.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._serve, name="sample-server", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The address of the server, without a slash at the end."""
+        return f"http://{_LOOPBACK}:{self._port}"
+
+    def __enter__(self) -> SampleServer:
+        prepare_dumps(self._world, self._folder, self._options.releases)
+        self._thread.start()
+        if not self._ready.wait(_START_SECONDS):
+            raise TimeoutError(f"the sample server did not start within {_START_SECONDS} s")
+        if self._error:
+            raise self._error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+        if self._error and not error:
+            raise self._error
+
+    def _serve(self) -> None:
+        def ready(port: int) -> None:
+            self._port = port
+            self._ready.set()
+
+        try:
+            run = _run(
+                self._world, self._folder, self._port, self._options, self.stats, self._stopping, ready
+            )
+            self._loop.run_until_complete(run)
+        except Exception as error:
+            self._error = error
+            self._ready.set()
+        finally:
+            self._loop.close()
+
+
+def serve(
+    world: World,
+    folder: Path,
+    port: int = 0,
+    options: ServerOptions | None = None,
+    announce: Callable[[str], None] = print,
+    progress: Progress | None = None,
+) -> None:
+    """Serve `world` until SIGTERM or SIGINT. `announce` is called with the address once it answers.
+
+    Raises:
+        OSError: where the port is taken.
+        ValueError: where `folder` holds the dumps of another world.
+    """
+    options = options or ServerOptions()
+    prepare_dumps(world, folder, options.releases, progress)
+
+    async def run() -> None:
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        await _run(
+            world,
+            folder,
+            port,
+            options,
+            ServerStats(),
+            stopping,
+            lambda taken: announce(f"http://{_LOOPBACK}:{taken}"),
+        )
+
+    asyncio.run(run())
+
+
+async def _run(
+    world: World,
+    folder: Path,
+    port: int,
+    options: ServerOptions,
+    stats: ServerStats,
+    stopping: asyncio.Event,
+    ready: Callable[[int], None],
+) -> None:
+    """Answer on `port` until `stopping` is set; `ready` is told the port."""
+    covers = CoverService(world, options.covers)
+    application = web.Application(middlewares=[_counting(stats)])
+    application.add_routes([*covers.routes(), *DumpSite(folder, options.dumps).routes()])
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, _LOOPBACK, port)
+        await site.start()
+        ready(runner.addresses[0][1])
+        await stopping.wait()
+    finally:
+        await runner.cleanup()
+        covers.close()
+
+
+def _counting(stats: ServerStats) -> Callable[..., Awaitable[web.StreamResponse]]:
+    @web.middleware
+    async def count(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        kind = request.match_info.route.name or "unknown"
+        if kind == "cover":
+            stats.note_cover(time.monotonic())
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            stats.answers[kind, error.status] += 1
+            raise
+        stats.answers[kind, response.status] += 1
+        return response
+
+    return count
