@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import socket
 import threading
@@ -197,18 +198,24 @@ def test_pickled_weights_become_safetensors(
     )
 
 
-class _RunsCode:
+class _MakesFolder:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        return open, ("/dev/null",)
+        return os.mkdir, (str(self._folder),)
 
 
 def test_pickle_that_runs_code_is_refused(hub: Hub, tmp_path: Path) -> None:
     import torch
 
-    torch.save({"weight": _RunsCode()}, hub.folder / "pytorch_model.bin")
+    torch.save({"weight": _MakesFolder(tmp_path / "made")}, hub.folder / "pytorch_model.bin")
     (hub.folder / "model.safetensors").unlink()
     with pytest.raises(FetchError, match="not a plain table of tensors"):
         fetch_model(MODEL_ID, tmp_path / "tiny")
+    assert not (tmp_path / "made").exists(), "the pickle's code was run"
     assert not (tmp_path / "tiny").exists()
 
 
