@@ -34,6 +34,7 @@ class Settings:
     home: Path
     lake: str
     milvus_uri: str
+    milvus_token: bool
     bundle: str
     sample_editions: int
     sample_seed: int
@@ -52,7 +53,8 @@ class Settings:
 
     @property
     def sample_folder(self) -> Path:
-        return self.home / "sample"
+        """The folder of one sample world: another seed or size is another world."""
+        return self.home / "sample" / f"{self.sample_seed}-{self.sample_editions}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -63,6 +65,8 @@ class Settings:
             home=home,
             lake=environment.get("BOOKSEARCH_LAKE", str(home / "lake")),
             milvus_uri=environment.get("BOOKSEARCH_MILVUS_URI", str(home / "milvus")),
+            # Only whether there is one: the secret itself stays in the environment until a run needs it.
+            milvus_token=bool(environment.get("BOOKSEARCH_MILVUS_TOKEN")),
             bundle=environment.get("BOOKSEARCH_MODEL", str(PACKAGE / "sample" / "model")),
             sample_editions=_whole(environment, "BOOKSEARCH_SAMPLE_EDITIONS", 2000, at_least=100, at_most=10_000_000),
             sample_seed=_whole(environment, "BOOKSEARCH_SAMPLE_SEED", 0, at_least=0),

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from booksearch_assets.clip.encoder import Encoder
 
 
-def covers_cache(lake_root: str) -> ShardStore:
-    """The covers cache of a lake: original bytes by cover id."""
-    return ShardStore(lake_root, "covers", COVER_BYTES)
+def covers_cache(lake_root: str, source: str) -> ShardStore:
+    """The covers cache of a lake: original bytes by cover id, whose numbers mean something at one `source` only."""
+    return ShardStore(lake_root, f"covers/{source}", COVER_BYTES)
 
 
-def vectors_cache(lake_root: str, bundle_id: str, dimension: int) -> ShardStore:
-    """The vectors cache of one bundle: vectors of two bundles never share a cache."""
-    return ShardStore(lake_root, f"vectors/{bundle_id}", cover_vectors(dimension))
+def vectors_cache(lake_root: str, source: str, bundle_id: str, dimension: int) -> ShardStore:
+    """The vectors cache of one source and one bundle: vectors of two bundles never share a cache."""
+    return ShardStore(lake_root, f"vectors/{source}/{bundle_id}", cover_vectors(dimension))
 
 
 WORK_SCHEMA = pa.schema([("cover_id", pa.int64()), ("shard", pa.string())])
@@ -47,12 +47,15 @@ _REJECTION_DDL = "cover_id long, reason string"
 
 @dataclass(frozen=True)
 class CoverEmbeddingsParams:
-    """`work` is the URI of one Parquet file of WORK_SCHEMA, sorted by shard: the `rows` covers without a vector yet.
+    """`source` is the service whose cover ids these are (see `covers_cache`).
+
+    `work` is the URI of one Parquet file of WORK_SCHEMA, sorted by shard: the `rows` covers without a vector yet.
 
     `rejections` is the folder to write EMBEDDING_REJECTIONS to.
     """
 
     lake: str
+    source: str
     work: str
     rows: int
     rejections: str
@@ -95,7 +98,7 @@ def embed_slice(params: CoverEmbeddingsParams, offset: int, length: int) -> pa.T
 
     encoder = _encoder(params.bundle)
     work = ds.dataset(params.work, format="parquet").to_table().slice(offset, length)
-    covers = covers_cache(params.lake)
+    covers = covers_cache(params.lake, params.source)
     done: list[tuple[int, np.ndarray]] = []
     rejected: list[tuple[int, str]] = []
     for rows in covers.read_keys(work, ["cover_id", "content"]):
@@ -104,7 +107,7 @@ def embed_slice(params: CoverEmbeddingsParams, offset: int, length: int) -> pa.T
             ids, pictures = _decode(batch, rejected)
             done.extend(zip(ids, encoder.encode_images(pictures, batch_size=params.batch_size), strict=True))
     if done:
-        vectors = vectors_cache(params.lake, encoder.bundle_id, encoder.dimension)
+        vectors = vectors_cache(params.lake, params.source, encoder.bundle_id, encoder.dimension)
         vectors.append(_vector_rows(done, Bundle.open(params.bundle, verify="size")))
     columns = [[cover_id for cover_id, _ in rejected], [reason for _, reason in rejected]]
     return pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, EMBEDDING_REJECTIONS.schema, strict=True)], schema=EMBEDDING_REJECTIONS.schema)

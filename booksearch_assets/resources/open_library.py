@@ -25,9 +25,11 @@ class OpenLibraryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     dumps_url: str = Field(default="https://openlibrary.org", description="Site that redirects `latest` to a dated dump.")
     listing_url: str = Field(default="https://archive.org", description="Site that lists the dated dumps.")
     covers_url: str = Field(default="https://covers.openlibrary.org", description="The covers service.")
+    source: str = Field(default="openlibrary", description="Whose cover ids these are: caches of two sources are kept apart.")
     contact: str = Field(default="", description="E-mail or page that the service can reach you at; part of the User-Agent.")
     requests_per_minute: float = Field(default=300, gt=0, description="Covers asked in a minute. The service answers 429 above 400.")
     concurrency: int = Field(default=16, ge=1, description="Covers asked at the same time.")
+    downloads: str = Field(description="Folder in which a dump is kept while it is downloaded, so that a cut download resumes.")
     known_items: str = Field(default="", description="Parquet file of queries with known answers; empty measures with titles.")
 
     @contextmanager
@@ -65,14 +67,17 @@ class SampleOpenLibraryResource(OpenLibraryResource):
             yield
 
 
-def sample_open_library(folder: Path, port: int, editions: int, seed: int, release: int) -> SampleOpenLibraryResource:
+def sample_open_library(folder: Path, downloads: Path, port: int, editions: int, seed: int, release: int) -> SampleOpenLibraryResource:
     """The sample world's services at their loopback address."""
     url = f"http://127.0.0.1:{port}"
     return SampleOpenLibraryResource(
         dumps_url=url,
         listing_url=url,
         covers_url=url,
-        known_items=str(folder / "known_items.parquet"),
+        # Another seed or size is another world, whose cover ids mean other pictures.
+        source=f"sample-{seed}-{editions}",
+        downloads=str(downloads),
+        known_items=str(folder / f"known_items-{release}.parquet"),
         folder=str(folder),
         port=port,
         editions=editions,

@@ -22,7 +22,7 @@ class VectorStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def open(self) -> Iterator[VectorStore]:
         """A connection for the time of the block; on Milvus Lite its locks are given back at the end."""
-        from booksearch_assets.vectorstores import open_store
+        from booksearch_assets.vectorstores.connect import open_store
 
         store = open_store(self.uri, self.token or None)
         try:

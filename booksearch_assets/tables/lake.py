@@ -147,6 +147,13 @@ class Lake:
         dataset = self.dataset([self.resolve(table.name, partition)], table.schema)
         return dataset.to_table(columns=list(columns) if columns else None)
 
+    def read_aside(self, uri: str, table: Table) -> pa.Table:
+        """Rows that a stage wrote into a folder of its pending version, outside of every partition."""
+        base = self._local(uri)
+        infos = self.filesystem.get_file_info(pafs.FileSelector(base, allow_not_found=True))
+        files = [i.path for i in infos if i.base_name.endswith(".parquet")]
+        return ds.dataset(files, table.schema, filesystem=self.filesystem, format="parquet").to_table() if files else table.schema.empty_table()
+
     def prune(self, table: str, keep: int = 2) -> list[str]:
         """Drop versions that none of the last `keep` commits of any partition names. Returns what was dropped.
 
@@ -182,12 +189,18 @@ class Lake:
         if place != target:
             self.filesystem.move(place, target)
 
-    def _read_commit(self, path: str) -> Commit | None:
+    def read_bytes(self, path: str) -> bytes | None:
+        """A small object that `write_bytes` wrote, or None."""
         try:
             with self.filesystem.open_input_stream(f"{self._base}/{path}") as stream:
-                return Commit.from_json(stream.read())
+                return bytes(stream.read())
         except FileNotFoundError:
             return None
+
+    def _read_commit(self, path: str) -> Commit | None:
+        content = self.read_bytes(path)
+        try:
+            return Commit.from_json(content) if content is not None else None
         except (ValueError, TypeError, KeyError) as error:
             raise LakeError(f"{self.uri(path)} is not a commit record ({error}); restore it from {path.split('/')[0]}/commits") from error
 
@@ -225,17 +238,29 @@ class PendingVersion:
                 written += batch.num_rows
         return written
 
+    def write_aside(self, name: str, rows: pa.Table) -> str:
+        """Write rows beside the partitions, for a stage of this run to read. Returns the file's URI."""
+        # Names that start with an underscore are part of no commit, here as in Spark.
+        path = f"{self.path}/_{name}/{name}.parquet"
+        self.lake.filesystem.create_dir(self.lake._local(path).rsplit("/", 1)[0], recursive=True)
+        pq.write_table(rows, self.lake._local(path), filesystem=self.lake.filesystem)
+        return path
+
     def commit(
         self,
         partition: str = WHOLE,
         *,
         path: str | None = None,
+        rows: int | None = None,
         counts: Counts | None = None,
         data_version: str | None = None,
         inputs: dict[str, str] | None = None,
         facts: dict[str, Any] | None = None,
     ) -> Commit:
-        """Make one partition of this version the current one. Rows and bytes are read from its files' footers."""
+        """Make one partition of this version the current one.
+
+        Rows are read from its Parquet footers, unless `rows` says them (for files that are not Parquet).
+        """
         pending = Commit(
             table=self.table,
             partition=partition,
@@ -248,8 +273,8 @@ class PendingVersion:
             inputs=inputs or {},
             facts=facts or {},
         )
-        files = self.lake.files(pending)
-        rows = sum(pq.read_metadata(f, filesystem=self.lake.filesystem).num_rows for f in files)
+        if rows is None:
+            rows = sum(pq.read_metadata(f, filesystem=self.lake.filesystem).num_rows for f in self.lake.files(pending))
         size = sum(i.size for i in self.lake.filesystem.get_file_info(self.lake.files(pending, suffix="")))
         commit = Commit(**{**pending.__dict__, "rows": rows, "size": size})
         self.lake._commit(commit)

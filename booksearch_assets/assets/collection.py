@@ -1,0 +1,142 @@
+"""The collection asset of a catalogue: a new version in the vector store whenever anything changed.
+
+Belongs here: reading every partition, loading, reconciling counts, recording the version. Does not: publishing
+(`assets.search`), the vector store itself (`vectorstores`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import dagster as dg
+import pyarrow as pa
+
+from booksearch_assets.assets.catalogue import Catalogue
+from booksearch_assets.assets.pictures import bars
+from booksearch_assets.assets.progress import log_progress
+from booksearch_assets.assets.reporting import counts_metadata, inputs_of, markdown_table
+from booksearch_assets.automation.partitions import POOL_VECTOR_STORE
+from booksearch_assets.resources.lake import LakeResource
+from booksearch_assets.resources.vector_store import VectorStoreResource
+from booksearch_assets.tables.counts import Counts
+from booksearch_assets.tables.lake import Commit, Lake
+
+
+def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
+    vectors_name = catalogue.embeddings(1).name
+
+    @dg.asset(
+        key=catalogue.key("collection"),
+        deps=[catalogue.key_of(table) for table in (catalogue.items, catalogue.urls, catalogue.embeddings(1))],
+        group_name=catalogue.name,
+        kinds={"milvus"},
+        pool=POOL_VECTOR_STORE,
+        description="A new, sealed version of the vector collection, made from every partition. Not yet what readers see.",
+    )
+    def collection(context: dg.AssetExecutionContext, lake: LakeResource, vector_store: VectorStoreResource) -> dg.MaterializeResult:
+        started = time.monotonic()
+        store = lake.open()
+        sources = _sources(store, catalogue, vectors_name)
+        made = _provenance(sources)
+        pending = store.begin(catalogue.collection)
+        name = f"{catalogue.name}_{pending.version.replace('-', '_')}"
+        properties = {"bundle_id": made.bundle_id, "model_id": made.model_id, "source": made.source, "dump_date": _dump_date(sources)}
+        counts: dict[str, Counts] = {}
+
+        def rows() -> Iterator[pa.Table]:
+            for source in sources:
+                part = _rows_of(store, catalogue, source, made.dimension)
+                counts[source.partition] = _account(source, part)
+                if len(part):
+                    yield part
+
+        with vector_store.open() as vectors:
+            vectors.create(catalogue.collection_spec(name, made.dimension, properties))
+            progress = log_progress(context)
+            vectors.load(name, rows(), on_progress=lambda done: progress("rows loaded", done, None))
+            stored = vectors.seal(name)
+        total = Counts.total(counts.values())
+        by_partition = {partition: part.rows_out for partition, part in counts.items()}
+        facts = {**properties, "collection": name, "dimension": made.dimension, "rows_by_partition": by_partition}
+        inputs = inputs_of(*(commit for source in sources for commit in (source.items, source.urls, source.vectors)))
+        commit = pending.commit(rows=stored, counts=total, inputs=inputs, facts=facts)
+        shown = {partition: float(rows) for partition, rows in by_partition.items()}
+        return dg.MaterializeResult(
+            metadata=counts_metadata(total)
+            | properties
+            | {
+                "dagster/row_count": stored,
+                "collection": name,
+                "version": commit.version,
+                "seconds": round(time.monotonic() - started, 2),
+                "inputs": dg.MetadataValue.json(inputs),
+                "rows_by_partition": dg.MetadataValue.md(bars(shown, "rows")),
+                "fields": dg.MetadataValue.md(
+                    markdown_table(["field", "type"], [[f.name, f.kind.value] for f in catalogue.collection_spec(name, made.dimension, {}).fields])
+                ),
+            }
+        )
+
+    return collection
+
+
+@dataclass(frozen=True)
+class _Source:
+    partition: str
+    items: Commit
+    urls: Commit
+    vectors: Commit
+
+
+@dataclass(frozen=True)
+class _Provenance:
+    bundle_id: str
+    model_id: str
+    dimension: int
+    source: str
+
+
+def _sources(store: Lake, catalogue: Catalogue, vectors_name: str) -> list[_Source]:
+    partitions = store.partitions(vectors_name)
+    if not partitions:
+        raise dg.Failure(f"{vectors_name} has no committed partition; materialise it first", allow_retries=False)
+    return [
+        _Source(p, store.resolve(catalogue.items.name, p), store.resolve(catalogue.urls.name, p), store.resolve(vectors_name, p))
+        for p in partitions
+    ]
+
+
+def _provenance(sources: list[_Source]) -> _Provenance:
+    """The model and the source of every vector. Vectors of two models, or ids of two sources, are refused."""
+    by_bundle: dict[str, list[str]] = {}
+    for source in sources:
+        by_bundle.setdefault(f"{source.vectors.facts['bundle_id']} of {source.vectors.facts['source']}", []).append(source.partition)
+    if len(by_bundle) > 1:
+        found = "; ".join(f"{bundle}: {', '.join(partitions)}" for bundle, partitions in by_bundle.items())
+        raise dg.Failure(
+            f"the partitions hold vectors of {len(by_bundle)} models or sources ({found}), which cannot be compared. "
+            "Materialise cover_embeddings for all partitions with one model and one source.",
+            allow_retries=False,
+        )
+    facts = sources[0].vectors.facts
+    return _Provenance(facts["bundle_id"], facts["model_id"], facts["dimension"], facts["source"])
+
+
+def _dump_date(sources: list[_Source]) -> str:
+    return max(str(source.items.facts.get("dump_date", "")) for source in sources)
+
+
+def _rows_of(store: Lake, catalogue: Catalogue, source: _Source, dimension: int) -> pa.Table:
+    items = store.dataset([source.items], catalogue.items.schema).to_table()
+    urls = store.dataset([source.urls], catalogue.urls.schema).to_table()
+    vectors = store.dataset([source.vectors], catalogue.embeddings(dimension).schema).to_table()
+    return catalogue.collection_rows(items, urls, vectors)
+
+
+def _account(source: _Source, rows: pa.Table) -> Counts:
+    """An item is in the collection, or it wants no cover, or its cover has no vector."""
+    wanted = source.urls.counts.rows_out if source.urls.counts else source.items.rows
+    reasons = {"no_wanted_cover": source.items.rows - wanted, "no_vector": wanted - len(rows)}
+    return Counts(source.items.rows, len(rows), {reason: n for reason, n in reasons.items() if n})

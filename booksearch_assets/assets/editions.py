@@ -1,0 +1,71 @@
+"""`books/editions`: every edition of the dump, typed, newest revision, joined to its work and authors.
+
+Belongs here: wiring. Does not: parsing rules (`openlibrary`), the Spark job (`compute.editions`).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import dagster as dg
+
+from booksearch_assets.assets import pictures
+from booksearch_assets.assets.raw_dump import dump_table
+from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
+from booksearch_assets.automation.partitions import POOL_SPARK
+from booksearch_assets.resources.lake import LakeResource
+from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
+from booksearch_assets.tables.books import EDITIONS, QUARANTINE
+
+SOURCES = ("editions", "works", "authors")
+
+
+class EditionsConfig(dg.Config):
+    """How editions are parsed."""
+
+    tuning: SparkTuning = SparkTuning()
+
+
+def build_editions(first_year: int) -> dg.AssetsDefinition:
+    """The asset, whose files are laid out by year of publication from `first_year` on."""
+
+    @dg.asset(
+        key=EDITIONS.name.split("/"),
+        deps=[dg.AssetKey(["books", "raw_dump", source]) for source in SOURCES],
+        group_name="books",
+        kinds={"spark", "parquet"},
+        pool=POOL_SPARK,
+        metadata=definition_metadata(EDITIONS),
+        description=EDITIONS.description,
+    )
+    def editions(context: dg.AssetExecutionContext, config: EditionsConfig, lake: LakeResource, spark: dg.ResourceParam[SparkLauncher]) -> dg.MaterializeResult:
+        from booksearch_assets.compute.editions import EditionsParams
+
+        store = lake.open()
+        dumps = {source: store.resolve(dump_table(source)) for source in SOURCES}
+        dump_date = date.fromisoformat(dumps["editions"].facts["dump_date"])
+        pending, quarantine = store.begin(EDITIONS.name), store.begin(QUARANTINE.name)
+        params = EditionsParams(
+            chunks={source: [f"{dump.path}/{chunk['name']}" for chunk in dump.facts["chunks"]] for source, dump in dumps.items()},
+            staging=f"{quarantine.path}/_staging",
+            output=pending.path,
+            quarantine=quarantine.path,
+            first_year=first_year,
+            dump_year=dump_date.year,
+        )
+        context.log.info("parsing %d lines of editions, works and authors", sum(dump.rows for dump in dumps.values()))
+        report = spark.run("editions", params, config.tuning)
+        inputs = inputs_of(*dumps.values())
+        facts = {"dump_date": str(dump_date), **report.figures}
+        rejects = quarantine.commit(inputs=inputs)
+        commit = pending.commit(counts=report.total, inputs=inputs, facts=facts)
+        years = {year: float(rows) for year, rows in sorted(report.figures["rows_by_year"].items())}
+        return dg.MaterializeResult(
+            metadata=commit_metadata(
+                store, EDITIONS, commit, report.seconds, {"editions_by_year": pictures.bars(years, "editions")}
+            )
+            | {"quarantined": rejects.rows, "dump_date": str(dump_date)}
+            | {name: value for name, value in report.figures.items() if isinstance(value, int | float | str)}
+        )
+
+    return editions

@@ -1,0 +1,144 @@
+"""The embeddings asset of a catalogue (`books/cover_embeddings`): one vector for each cover.
+
+Belongs here: which covers lack a vector of this model, and composing each partition from the vectors cache.
+Does not: encoding (`clip`), the Spark job (`compute.cover_embeddings`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from booksearch_assets.assets import pictures
+from booksearch_assets.assets.catalogue import Catalogue
+from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of, record_partitions
+from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
+from booksearch_assets.resources.lake import LakeResource
+from booksearch_assets.resources.model import ModelResource
+from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
+from booksearch_assets.tables.books import EMBEDDING_REJECTIONS
+from booksearch_assets.tables.counts import Counts
+from booksearch_assets.tables.lake import Commit
+
+_DRAWN_VECTORS = 500
+
+
+class EmbeddingsConfig(dg.Config):
+    """How covers are embedded."""
+
+    rows_per_task: int = Field(default=512, ge=1, description="Covers in one task and one shard of vectors: what a killed run may lose.")
+    batch_size: int = Field(default=16, ge=1, description="Covers in one forward pass. On a processor 8 to 32 are equally fast.")
+    tuning: SparkTuning = SparkTuning()
+
+
+def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=catalogue.key("cover_embeddings"),
+        deps=[catalogue.key_of(catalogue.images)],
+        partitions_def=catalogue.partitions,
+        backfill_policy=BY_YEAR,
+        group_name=catalogue.name,
+        kinds={"spark", "huggingface", "parquet"},
+        pool=POOL_SPARK,
+        metadata=definition_metadata(catalogue.embeddings(1)),
+        description=catalogue.embeddings(1).description,
+    )
+    def cover_embeddings(
+        context: dg.AssetExecutionContext, config: EmbeddingsConfig, lake: LakeResource, spark: dg.ResourceParam[SparkLauncher], model: ModelResource
+    ) -> None:
+        from booksearch_assets.compute.cover_embeddings import WORK_SCHEMA, CoverEmbeddingsParams, vectors_cache
+
+        store, bundle = lake.open(), model.bundle()
+        table = catalogue.embeddings(bundle.dimension)
+        partitions = list(context.partition_keys)
+        images = {partition: store.resolve(catalogue.images.name, partition) for partition in partitions}
+        listed = {partition: store.read(catalogue.images, partition, ["cover_id", "status", "shard"]) for partition in partitions}
+        pending = store.begin(table.name)
+        source = _one_source(images)
+        cache = vectors_cache(store.root, source, bundle.bundle_id, bundle.dimension)
+
+        covers = pa.concat_tables(listed.values())
+        work = _without_vector(covers, cache.index([])).cast(WORK_SCHEMA)
+        context.log.info("%d covers have no vector of %s yet", len(work), bundle.bundle_id)
+        params = CoverEmbeddingsParams(
+            lake=store.root,
+            source=source,
+            work=pending.write_aside("work", work),
+            rows=len(work),
+            rejections=f"{pending.path}/_rejections",
+            bundle=str(bundle.folder),
+            rows_per_task=config.rows_per_task,
+            batch_size=config.batch_size,
+        )
+        report = spark.run("cover_embeddings", params, config.tuning)
+        rejected = _reasons(store.read_aside(params.rejections, EMBEDDING_REJECTIONS) if len(work) else None)
+
+        index = cache.index([])
+        facts = {"bundle_id": bundle.bundle_id, "model_id": bundle.manifest.model_id, "dimension": bundle.dimension, "source": source}
+        metadata = {}
+        for partition in partitions:
+            ids = listed[partition]["cover_id"]
+            found = index.filter(pc.is_in(index["cover_id"], ids))
+            pending.write((batch for rows in cache.read_keys(found) for batch in rows.to_batches()), table.schema, partition)
+            counts = _account(listed[partition], found["cover_id"], rejected)
+            commit = pending.commit(partition, counts=counts, inputs=inputs_of(images[partition]), facts=facts)
+            drawn = {"neighbour_similarity": pictures.histogram(_similarities(store.read(table, partition, ["vector"])), "cosine to the most similar other cover")}
+            metadata[partition] = commit_metadata(store, table, commit, report.seconds, drawn) | facts | report.figures
+        record_partitions(context, metadata)
+
+    return cover_embeddings
+
+
+def _one_source(images: Mapping[str, Commit]) -> str:
+    """The service whose cover ids these are. Ids of two services mean different pictures, so they are never mixed."""
+    sources = sorted({commit.facts["source"] for commit in images.values()})
+    if len(sources) != 1:
+        raise dg.Failure(
+            f"the images come from {len(sources)} sources ({', '.join(sources)}), whose ids mean different pictures. "
+            "Materialise the images of all partitions from one source.",
+            allow_retries=False,
+        )
+    return sources[0]
+
+
+def _without_vector(covers: pa.Table, index: pa.Table) -> pa.Table:
+    """The readable covers that the vectors cache lacks, once each, sorted by the shard that holds their bytes."""
+    ready = covers.filter(pc.equal(covers["status"], "ok")).select(["cover_id", "shard"])
+    missing = ready.filter(pc.invert(pc.is_in(ready["cover_id"], index["cover_id"])))
+    once = missing.group_by("cover_id").aggregate([("shard", "max")]).rename_columns(["cover_id", "shard"])
+    return once.sort_by([("shard", "ascending"), ("cover_id", "ascending")])
+
+
+def _reasons(rejections: pa.Table | None) -> dict[int, str]:
+    return dict(zip(rejections["cover_id"].to_pylist(), rejections["reason"].to_pylist(), strict=True)) if rejections else {}
+
+
+def _account(listed: pa.Table, embedded: pa.ChunkedArray, rejected: dict[int, str]) -> Counts:
+    """Every listed cover has a vector, or the reason why not: its fetch status or what decoding said."""
+    done = set(embedded.to_pylist())
+    reasons: Counter[str] = Counter()
+    for cover_id, status in zip(listed["cover_id"].to_pylist(), listed["status"].to_pylist(), strict=True):
+        if cover_id in done:
+            continue
+        if status != "ok":
+            reasons[status] += 1
+        elif cover_id in rejected:
+            reasons[rejected[cover_id]] += 1
+    return Counts(rows_in=len(listed), rows_out=len(done), rejected=dict(reasons))
+
+
+def _similarities(rows: pa.Table) -> list[float]:
+    import numpy as np
+
+    if len(rows) < 2:
+        return []
+    flat = rows["vector"].slice(0, _DRAWN_VECTORS).combine_chunks()
+    vectors = np.stack(flat.to_numpy(zero_copy_only=False))
+    cosine = vectors @ vectors.T
+    np.fill_diagonal(cosine, -1)
+    return [float(value) for value in cosine.max(axis=1)]

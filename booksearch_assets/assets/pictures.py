@@ -1,0 +1,72 @@
+"""Pictures in the metadata: histograms, bars and cover sheets, as Markdown images.
+
+Belongs here: drawing with Matplotlib and Pillow to bytes. Does not: what is drawn when (the assets).
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from PIL import Image
+
+_INK = "#31456a"
+_ACCENT = "#c8553d"
+
+
+def histogram(values: Sequence[float], label: str, bins: int = 30) -> str:
+    """How often each value comes, as a Markdown image. No values draw an empty frame."""
+
+    def draw(axes: Axes) -> None:
+        axes.hist(values, bins=bins, color=_INK)
+        axes.set_xlabel(label)
+        axes.set_ylabel("rows")
+
+    return _plot(draw)
+
+
+def bars(values: Mapping[str, float], label: str, errors: Mapping[str, tuple[float, float]] | None = None, ceiling: float | None = None) -> str:
+    """One horizontal bar for each name; `errors` are (low, high) bounds, `ceiling` is the end of the axis."""
+
+    def draw(axes: Axes) -> None:
+        names = list(values)[::-1]
+        spans = None
+        if errors:
+            spans = [[max(values[n] - errors[n][0], 0) for n in names], [max(errors[n][1] - values[n], 0) for n in names]]
+        axes.barh(names, [values[name] for name in names], xerr=spans, color=_INK, ecolor=_ACCENT)
+        axes.set_xlabel(label)
+        if ceiling is not None:
+            axes.set_xlim(0, ceiling)
+
+    return _plot(draw, height=max(1.2, 0.3 * len(values) + 0.7))
+
+
+def sheet(image: Image.Image, width: int = 720) -> str:
+    """A picture, such as a contact sheet, as a Markdown image at most `width` wide."""
+    shown = image.convert("RGB")
+    if shown.width > width:
+        shown = shown.resize((width, round(shown.height * width / shown.width)))
+    stream = io.BytesIO()
+    shown.save(stream, "JPEG", quality=80)
+    return _markdown(stream.getvalue(), "jpeg")
+
+
+def _plot(draw, height: float = 2.2) -> str:  # type: ignore[no-untyped-def]
+    # Figure without pyplot: pyplot keeps every figure alive and picks a window system.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    draw(axes)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=80)
+    return _markdown(stream.getvalue(), "png")
+
+
+def _markdown(content: bytes, kind: str) -> str:
+    return f"![](data:image/{kind};base64,{base64.b64encode(content).decode()})"

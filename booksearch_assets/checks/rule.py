@@ -1,0 +1,93 @@
+"""What a check is here: a rule over committed partitions, and how rules become Dagster asset checks.
+
+Belongs here: `Rule`, `Scope`, `Outcome` and the factory. One step runs all rules of an asset, since each step of a
+run is a process. Does not: the rules (`checks.tables`, `checks.embeddings`, `checks.collection`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from booksearch_assets.resources.lake import LakeResource
+from booksearch_assets.resources.model import ModelResource
+from booksearch_assets.resources.open_library import OpenLibraryResource
+from booksearch_assets.resources.vector_store import VectorStoreResource
+from booksearch_assets.tables.lake import Commit, Lake
+
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a rule may look at: the commits of the partitions in this run (of all, when checks run alone)."""
+
+    lake: Lake
+    commits: list[Commit]
+    model: ModelResource
+    vector_store: VectorStoreResource
+    open_library: OpenLibraryResource
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`figures` are shown whether the rule holds or not: what was expected, what was found, and how often."""
+
+    passed: bool
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`blocking` rules stop what is downstream; a rule with `severity` WARN tells and never stops."""
+
+    name: str
+    description: str
+    judge: Callable[[Scope], Outcome]
+    blocking: bool = True
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+
+
+def build_checks(asset: dg.AssetKey, table: str, rules: Sequence[Rule]) -> dg.AssetChecksDefinition:
+    """The asset checks of one asset, whose data is the lake table `table`."""
+    by_name = {rule.name: rule for rule in rules}
+
+    @dg.multi_asset_check(
+        name="_".join([*asset.path, "checks"]),
+        specs=[dg.AssetCheckSpec(rule.name, asset=asset, blocking=rule.blocking, description=rule.description) for rule in rules],
+        can_subset=True,
+    )
+    def checks(
+        context: dg.AssetCheckExecutionContext,
+        lake: LakeResource,
+        model: ModelResource,
+        vector_store: VectorStoreResource,
+        open_library: OpenLibraryResource,
+    ) -> Iterator[dg.AssetCheckResult]:
+        store = lake.open()
+        partitions = partitions_in_scope(context.run.tags, store.partitions(table))
+        commits = [commit for commit in (store.current(table, partition) for partition in partitions) if commit]
+        scope = Scope(store, commits, model, vector_store, open_library)
+        for key in sorted(context.selected_asset_check_keys):
+            rule = by_name[key.name]
+            if commits:
+                outcome = rule.judge(scope)
+            else:
+                outcome = Outcome(False, {"found": f"nothing of {table} is in the lake at {store.root}", "do": f"materialise {asset.to_user_string()}"})
+            yield dg.AssetCheckResult(asset_key=asset, check_name=rule.name, passed=outcome.passed, severity=rule.severity, metadata=outcome.figures)
+
+    return checks
+
+
+def partitions_in_scope(tags: dict[str, str], committed: list[str]) -> list[str]:
+    """The committed partitions that a run with these tags is about; all of them when it names none."""
+    if committed == [""]:
+        return committed
+    if "dagster/partition" in tags:
+        return [p for p in committed if p == tags["dagster/partition"]]
+    if RANGE_START in tags:
+        return [p for p in committed if tags[RANGE_START] <= p <= tags[RANGE_END]]
+    return committed

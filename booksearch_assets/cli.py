@@ -1,0 +1,225 @@
+"""The `booksearch` command.
+
+Belongs here: options, and printing what the called function returns. Does not: the work. Heavy libraries are
+imported by the command that needs them, so that `booksearch --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from booksearch_assets.settings import Settings, SettingsError
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _explained(command: _F) -> _F:
+    """End with one clear line, and exit code 1, for errors that say themselves what to do."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        from booksearch_assets.clip.bundle import BundleError
+        from booksearch_assets.java import JavaMissing
+        from booksearch_assets.tables.lake import LakeError
+        from booksearch_assets.vectorstores.errors import VectorStoreError
+
+        try:
+            return command(*args, **kwargs)
+        except (SettingsError, LakeError, BundleError, VectorStoreError, JavaMissing, ValueError) as error:
+            raise click.ClickException(str(error)) from error
+
+    return run  # type: ignore[return-value]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """From the Open Library dumps to semantic search over book covers."""
+
+
+@main.command()
+@click.option("--editions", type=click.IntRange(100, 10_000_000), default=None, help="Size of the sample world.")
+@_explained
+def demo(editions: int | None) -> None:
+    """Materialise the whole graph on the sample world, then search it."""
+    from booksearch_assets.demo import run_demo
+
+    sys.exit(run_demo(editions))
+
+
+@main.command()
+@click.argument("text", required=False)
+@click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Search by this picture.")
+@click.option("--year", "years", metavar="2015..2020", help="Only books published in these years.")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many results.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Save the covers found as one picture.")
+@_explained
+def search(text: str | None, image: Path | None, years: str | None, k: int, as_json: bool, sheet: Path | None) -> None:
+    """Search the published collection by TEXT, by picture, or by both."""
+    from booksearch_assets.search.engine import Query, YearRange
+    from booksearch_assets.search.shell import open_search, print_results, save_sheet
+
+    if not text and image is None:
+        raise click.UsageError('give a text or --image, as in: booksearch search "a lighthouse in a storm"')
+    settings = Settings.from_environment()
+    query = Query(text=text, image=image.read_bytes() if image else None, years=YearRange.parse(years) if years else None, k=k)
+    results = open_search(settings).search(query)
+    if as_json:
+        click.echo(json.dumps(results.to_json(), ensure_ascii=False, indent=1))
+    else:
+        print_results(results)
+    if sheet:
+        save_sheet(results, settings, sheet, heading=text or str(image))
+        click.echo(f"covers: {sheet}", err=as_json)
+
+
+@main.command()
+@click.argument("assets", nargs=-1)
+@click.option("--years", metavar="2015..2019", help="Only these years of publication; all by default.")
+@click.option("--filter-profile", default="default", show_default=True, help="article, article-stated or default.")
+@_explained
+def materialize(assets: tuple[str, ...], years: str | None, filter_profile: str) -> None:
+    """Materialise ASSETS (such as books/editions), or the whole graph, in one run."""
+    from booksearch_assets.java import require_java
+    from booksearch_assets.materialize import materialize_assets
+
+    require_java()
+    sys.exit(materialize_assets(Settings.from_environment(), assets, years, filter_profile))
+
+
+@main.command()
+@_explained
+def checks() -> None:
+    """Run every asset check on what is committed; exit 1 when one fails."""
+    from booksearch_assets.materialize import run_checks
+
+    sys.exit(run_checks(Settings.from_environment()))
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI, on this machine only.")
+@_explained
+def ui(port: int) -> None:
+    """Open the Dagster UI on the same instance and data."""
+    from booksearch_assets.java import require_java
+    from booksearch_assets.ui import serve_ui
+
+    require_java()
+    sys.exit(serve_ui(Settings.from_environment(), port))
+
+
+@main.command()
+def doctor() -> None:
+    """Check this machine and this deployment, and say how to mend what is wrong."""
+    from booksearch_assets.doctor import examine
+
+    sys.exit(examine())
+
+
+@main.group()
+def model() -> None:
+    """The embedding model."""
+
+
+@model.command("fetch")
+@click.argument("model_id", default="openai/clip-vit-base-patch32")
+@click.option("--revision", help="Commit or tag of the model; the newest by default.")
+@click.option("--into", type=click.Path(file_okay=False, path_type=Path), help="Folder of the bundle.")
+@_explained
+def model_fetch(model_id: str, revision: str | None, into: Path | None) -> None:
+    """Fetch MODEL_ID from the Hugging Face hub, once, as a bundle."""
+    from booksearch_assets.clip.fetch import fetch_model
+
+    _say_bundle(fetch_model(model_id, into or _bundle_folder(model_id), revision))
+
+
+@model.command("import")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--model-id", required=True, help="Name of the model, as its publisher names it.")
+@click.option("--revision", required=True, help="Revision of the model.")
+@click.option("--into", type=click.Path(file_okay=False, path_type=Path), help="Folder of the bundle.")
+@_explained
+def model_import(folder: Path, model_id: str, revision: str, into: Path | None) -> None:
+    """Make a bundle of a model that lies in FOLDER."""
+    from booksearch_assets.clip.fetch import import_model
+
+    _say_bundle(import_model(folder, into or _bundle_folder(model_id), model_id, revision))
+
+
+def _bundle_folder(model_id: str) -> Path:
+    return Settings.from_environment().home / "models" / model_id.replace("/", "--")
+
+
+def _say_bundle(bundle: Any) -> None:
+    click.echo(f"{bundle.bundle_id}: {bundle.dimension} wide, in {bundle.folder}")
+    click.echo(f"use it: export BOOKSEARCH_MODEL={bundle.folder}")
+
+
+@main.group()
+def sample() -> None:
+    """The sample world: dumps, covers, a local service and a small model, all made here."""
+
+
+@sample.command("write")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--editions", default=2000, show_default=True, type=click.IntRange(100, 10_000_000))
+@click.option("--seed", default=0, show_default=True)
+@click.option("--release", default=0, show_default=True, help="Which monthly dump of that world.")
+@_explained
+def sample_write(folder: Path, editions: int, seed: int, release: int) -> None:
+    """Write the dump files of a sample world into FOLDER."""
+    from booksearch_assets.sample.commands import write_world
+
+    write_world(folder, editions, seed, release)
+
+
+@sample.command("serve")
+@click.option("--port", type=int, help="Loopback port; BOOKSEARCH_SAMPLE_PORT by default.")
+@_explained
+def sample_serve(port: int | None) -> None:
+    """Serve the sample world's dumps and covers on loopback until stopped."""
+    from booksearch_assets.sample.commands import serve_world
+
+    serve_world(Settings.from_environment(), port)
+
+
+@sample.command("paint")
+@click.argument("cover_id", type=click.IntRange(1))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@_explained
+def sample_paint(cover_id: int, file: Path) -> None:
+    """Paint the cover of COVER_ID into FILE and print its true caption."""
+    from booksearch_assets.sample.commands import paint_cover
+
+    click.echo(paint_cover(Settings.from_environment(), cover_id, file))
+
+
+@sample.command("train-clip")
+@click.option("--into", type=click.Path(file_okay=False, path_type=Path), default=Path("data/models/sample-clip"), show_default=True)
+@_explained
+def sample_train_clip(into: Path) -> None:
+    """Train the small model that the sample world ships, on covers painted here."""
+    from booksearch_assets.sample.commands import train_clip
+
+    train_clip(into)
+
+
+@sample.command("evaluate-clip")
+@click.option("--covers", default=1000, show_default=True, type=click.IntRange(10, 100_000))
+@_explained
+def sample_evaluate_clip(covers: int) -> None:
+    """Measure the model on covers and scene combinations that it never saw."""
+    from booksearch_assets.sample.commands import evaluate_clip
+
+    sys.exit(evaluate_clip(Settings.from_environment(), covers))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Assembles everything Dagster loads.
+
+Belongs here: `build_defs`, with overrides for tests and special deployments. Does not: any definition itself.
+Loading imports neither torch nor pyspark, touches no network and needs no credentials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from booksearch_assets.assets.books import books_assets, books_catalogue
+from booksearch_assets.automation.jobs import catalogue_job, checks_job
+from booksearch_assets.checks.books import books_checks
+from booksearch_assets.progress_logger import progress_logger
+from booksearch_assets.resources.lake import LakeResource
+from booksearch_assets.resources.model import ModelResource
+from booksearch_assets.resources.open_library import OpenLibraryResource, sample_open_library
+from booksearch_assets.resources.spark import LocalSparkLauncher
+from booksearch_assets.resources.vector_store import VectorStoreResource
+from booksearch_assets.settings import Profile, Settings
+
+
+def build_defs(settings: Settings | None = None, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """All definitions of one deployment. `resources` replaces resources by name."""
+    settings = settings or Settings.from_environment()
+    books = books_catalogue(settings.first_year)
+    return dg.Definitions(
+        assets=books_assets(books, settings.first_year),
+        asset_checks=books_checks(books),
+        jobs=[catalogue_job(books.name), checks_job()],
+        resources={**default_resources(settings), **(resources or {})},
+        loggers={"console": dg.colored_console_logger, "progress": progress_logger},
+    )
+
+
+def default_resources(settings: Settings) -> dict[str, Any]:
+    """What the profile says: the sample world on loopback, or the real services."""
+    return {
+        "lake": LakeResource(root=settings.lake),
+        "spark": LocalSparkLauncher(),
+        "model": ModelResource(folder=settings.bundle),
+        "vector_store": VectorStoreResource(uri=settings.milvus_uri, token=dg.EnvVar("BOOKSEARCH_MILVUS_TOKEN") if settings.milvus_token else ""),
+        "open_library": _open_library(settings),
+    }
+
+
+def _open_library(settings: Settings) -> OpenLibraryResource:
+    if settings.profile is Profile.SAMPLE:
+        return sample_open_library(
+            settings.sample_folder,
+            settings.downloads,
+            port=settings.sample_port,
+            editions=settings.sample_editions,
+            seed=settings.sample_seed,
+            release=settings.sample_release,
+        )
+    return OpenLibraryResource(contact=settings.contact, downloads=str(settings.downloads))
+
+
+defs = build_defs()

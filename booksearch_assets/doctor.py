@@ -1,0 +1,124 @@
+"""`booksearch doctor`: what is wrong with this machine or deployment, and how to mend it.
+
+Belongs here: one small examination for each thing that a run needs. Does not: mending.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import click
+
+from booksearch_assets.java import find_java, install_line
+from booksearch_assets.settings import Settings, SettingsError
+
+MEMORY_NEEDED_GB = 4
+DISK_NEEDED_GB = 5
+_GB = 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one thing; `mend` is what to do where it is not well."""
+
+    subject: str
+    well: bool
+    found: str
+    mend: str = ""
+
+
+def examine() -> int:
+    """Print every finding. Returns 1 when something is not well."""
+    try:
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        click.echo(f"FAIL settings: {error}")
+        return 1
+    findings = [_guarded(examination, settings) for examination in EXAMINATIONS]
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.well else 'FAIL'} {finding.subject}: {finding.found}")
+        if not finding.well:
+            click.echo(f"       mend: {finding.mend}")
+    return 0 if all(finding.well for finding in findings) else 1
+
+
+def _guarded(examination: Callable[[Settings], Finding], settings: Settings) -> Finding:
+    """A thing that cannot even be looked at is a finding too, and must not hide the others."""
+    try:
+        return examination(settings)
+    except Exception as error:
+        return Finding(examination.__name__.removeprefix("examine_"), False, f"{type(error).__name__}: {error}", "see the message")
+
+
+def examine_python(settings: Settings) -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", (3, 11) <= sys.version_info[:2] <= (3, 13), f"{version} at {sys.executable}", "use Python 3.11, 3.12 or 3.13")
+
+
+def examine_java(settings: Settings) -> Finding:
+    java = find_java()
+    found = f"{java.release} at {java.home}" if java else "none that Spark runs on"
+    return Finding("java", java is not None, found, install_line())
+
+
+def examine_memory(settings: Settings) -> Finding:
+    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GB
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GB
+    mend = f"have {MEMORY_NEEDED_GB} GB, or lower tuning.driver_memory of the Spark assets in the launchpad"
+    return Finding("memory", total >= MEMORY_NEEDED_GB, f"{total:.1f} GB, {available:.1f} GB free", mend)
+
+
+def examine_disk(settings: Settings) -> Finding:
+    place = next(folder for folder in (settings.home, *settings.home.parents) if folder.exists())
+    free = shutil.disk_usage(place).free / _GB
+    return Finding("disk", free >= DISK_NEEDED_GB, f"{free:.1f} GB free at {place}", "free some space, or set BOOKSEARCH_HOME to another disk")
+
+
+def examine_model(settings: Settings) -> Finding:
+    from booksearch_assets.clip.bundle import Bundle, BundleError
+
+    try:
+        bundle = Bundle.open(settings.bundle)
+    except BundleError as error:
+        return Finding("model bundle", False, str(error), "booksearch model fetch, or unset BOOKSEARCH_MODEL for the sample model")
+    return Finding("model bundle", True, f"{bundle.bundle_id}, {bundle.dimension} wide, in {bundle.folder}")
+
+
+def examine_lake(settings: Settings) -> Finding:
+    from booksearch_assets.tables.lake import Lake, LakeError
+
+    try:
+        lake = Lake(settings.lake)
+        lake.write_bytes("_doctor/probe", b"ok")
+        tables = [table for table in ("books/editions", "books/cover_embeddings", "books/search") if lake.partitions(table)]
+    except (LakeError, OSError) as error:
+        return Finding("lake", False, str(error), "mend the permissions of the folder, or set BOOKSEARCH_LAKE")
+    return Finding("lake", True, f"{settings.lake} can be written; holds {', '.join(tables) or 'nothing yet'}")
+
+
+def examine_vector_store(settings: Settings) -> Finding:
+    from booksearch_assets.vectorstores.connect import open_store
+    from booksearch_assets.vectorstores.errors import VectorStoreError
+
+    try:
+        store = open_store(settings.milvus_uri, os.environ.get("BOOKSEARCH_MILVUS_TOKEN"), lock_timeout=5)
+        published = store.published("books")
+        store.close()
+    except VectorStoreError as error:
+        return Finding("vector store", False, str(error), "start the server, or set BOOKSEARCH_MILVUS_URI to a local folder")
+    return Finding("vector store", True, f"{settings.milvus_uri}; published: {published or 'nothing yet, run make demo'}")
+
+
+EXAMINATIONS: tuple[Callable[[Settings], Finding], ...] = (
+    examine_python,
+    examine_java,
+    examine_memory,
+    examine_disk,
+    examine_model,
+    examine_lake,
+    examine_vector_store,
+)

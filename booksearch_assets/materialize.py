@@ -1,0 +1,139 @@
+"""Running parts of the graph from a terminal: in this process, on the shared Dagster instance, with progress.
+
+Belongs here: turning names and a range of years into one Dagster run, and telling how it ended. Does not: the graph
+(`definitions`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from booksearch_assets.checks.rule import RANGE_END, RANGE_START
+from booksearch_assets.instance import use_instance
+from booksearch_assets.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_YEARS = re.compile(r"(\d{4})(?:\.\.(\d{4}))?")
+
+
+def materialize_assets(settings: Settings, names: Sequence[str], years: str | None, filter_profile: str) -> int:
+    """Materialise assets by name (`books/editions`), or everything, in one run. Returns the exit code.
+
+    Raises ValueError for an unknown asset, year or profile.
+    """
+    from booksearch_assets.openlibrary.profiles import profile
+
+    use_instance(settings)
+    from booksearch_assets.definitions import build_defs
+
+    defs = build_defs(settings)
+    assets = select_assets(defs, names)
+    config = {"ops": {"books__filtered_fiction": {"config": {"profile": profile(filter_profile).name}}}}
+    filters = not assets or any(key.path[-1] == "filtered_fiction" for key in assets)
+    result = run_job(defs, "books", parse_years(years), assets, config if filters else None)
+    return report(result)
+
+
+def run_checks(settings: Settings) -> int:
+    """Run every check on what is committed. Returns 1 when one of severity ERROR fails."""
+    use_instance(settings)
+    from booksearch_assets.definitions import build_defs
+
+    result = run_job(build_defs(settings), "checks")
+    evaluations = result.get_asset_check_evaluations()
+    for evaluation in sorted(evaluations, key=lambda e: (e.asset_key.path, e.check_name)):
+        mark = "ok  " if evaluation.passed else ("FAIL" if evaluation in failed_checks(result) else "warn")
+        click.echo(f"{mark} {evaluation.asset_key.to_user_string()}:{evaluation.check_name}")
+    click.echo(f"{sum(e.passed for e in evaluations)} of {len(evaluations)} checks hold")
+    return report(result)
+
+
+def run_job(
+    defs: dg.Definitions,
+    job: str,
+    years: tuple[str, str] | None = None,
+    assets: Sequence[dg.AssetKey] = (),
+    run_config: dict[str, Any] | None = None,
+) -> dg.ExecuteInProcessResult:
+    """Run a job, or some of its assets, for a range of years (all of them by default).
+
+    A range is one run: Spark starts once. The result says whether it succeeded; a failed step raises nothing.
+    """
+    import dagster as dg
+
+    definition = defs.resolve_job_def(job)
+    first, last = years or _all_years(definition)
+    return definition.execute_in_process(
+        run_config={"loggers": {"progress": {}}, **(run_config or {})},
+        instance=dg.DagsterInstance.get(),
+        tags={RANGE_START: first, RANGE_END: last} if first else {},
+        asset_selection=list(assets) or None,
+        raise_on_error=False,
+    )
+
+
+def report(result: dg.ExecuteInProcessResult) -> int:
+    """Say what failed. Returns the exit code: 0 only for a run that succeeded and whose checks hold."""
+    failed = failed_checks(result)
+    for message in failure_messages(result):
+        click.echo(f"error: {message}", err=True)
+    for evaluation in failed:
+        click.echo(f"failed check: {evaluation.asset_key.to_user_string()}:{evaluation.check_name} {_figures(evaluation)}", err=True)
+    return 0 if result.success and not failed else 1
+
+
+def failed_checks(result: dg.ExecuteInProcessResult) -> list[dg.AssetCheckEvaluation]:
+    """The checks of severity ERROR that did not hold."""
+    import dagster as dg
+
+    return [e for e in result.get_asset_check_evaluations() if not e.passed and e.severity is dg.AssetCheckSeverity.ERROR]
+
+
+def failure_messages(result: dg.ExecuteInProcessResult) -> list[str]:
+    """The first cause of each failed step, in one line."""
+    messages = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error and error.cause:
+                error = error.cause
+            messages.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")
+    return messages
+
+
+def parse_years(text: str | None) -> tuple[str, str] | None:
+    """`2015..2019` or `2015` to the first and last year. Raises ValueError."""
+    if text is None:
+        return None
+    found = _YEARS.fullmatch(text)
+    if not found or (found[2] and found[2] < found[1]):
+        raise ValueError(f"--years is {text!r}; expected a year or a range of years, as in 2015 or 2015..2019")
+    return found[1], found[2] or found[1]
+
+
+def select_assets(defs: dg.Definitions, names: Sequence[str]) -> list[dg.AssetKey]:
+    """The assets of these names. Raises ValueError that lists the names there are."""
+    known = {key.to_user_string(): key for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"no asset is called {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
+    return [known[name] for name in names]
+
+
+def _all_years(job: dg.JobDefinition) -> tuple[str, str]:
+    if job.partitions_def is None:
+        return "", ""
+    keys = job.partitions_def.get_partition_keys()
+    return keys[0], keys[-1]
+
+
+def _figures(evaluation: dg.AssetCheckEvaluation) -> dict[str, Any]:
+    return {name: value.value for name, value in evaluation.metadata.items()}
+
+

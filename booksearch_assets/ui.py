@@ -1,0 +1,44 @@
+"""`booksearch ui`: the Dagster UI, with the sample service beside it where the profile needs one.
+
+Belongs here: starting and stopping the two. Does not: definitions.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import nullcontext
+
+import click
+
+from booksearch_assets.instance import use_instance
+from booksearch_assets.settings import Profile, Settings
+
+
+def serve_ui(settings: Settings, port: int) -> int:
+    """Run `dagster dev` until it is stopped. Returns its exit code."""
+    home = use_instance(settings)
+    click.echo(f"Dagster instance {home}; open http://127.0.0.1:{port}")
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "booksearch_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    with _sample_service(settings):
+        process = subprocess.Popen(command)
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            return process.wait()
+
+
+def _sample_service(settings: Settings):  # type: ignore[no-untyped-def]
+    """So that cover links in the UI answer, and steps in other processes find the service running."""
+    if settings.profile is not Profile.SAMPLE:
+        return nullcontext()
+    from booksearch_assets.sample.service import running_service
+
+    return running_service(
+        settings.sample_folder,
+        settings.sample_port,
+        seed=settings.sample_seed,
+        editions=settings.sample_editions,
+        release=settings.sample_release,
+    )
