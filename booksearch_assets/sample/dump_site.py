@@ -9,11 +9,11 @@ gives, even where its files are not all there yet.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from pathlib import Path
 
 from aiohttp import web
@@ -112,30 +112,38 @@ class DumpSite:
         path = self._folder / request.match_info["item"] / request.match_info["name"]
         if not path.is_file():
             raise web.HTTPNotFound()
-        cut_after = self._options.cut_after if self._cuts[path.name] < self._options.cuts else None
-        if request.method == "GET" and (cut_after is not None or self._options.excess_length):
-            self._cuts[path.name] += 1
-            return await self._break_off(request, path, cut_after)
-        return web.FileResponse(path, chunk_size=_BLOCK, headers={"Content-Type": "application/gzip"})
-
-    async def _break_off(self, request: web.Request, path: Path, cut_after: int | None) -> web.StreamResponse:
-        """Announce the whole of what was asked and more, send `cut_after` bytes of it, and hang up."""
         facts = path.stat()
-        size = facts.st_size
-        start, stop, _ = request.http_range.indices(size)
-        end = stop if cut_after is None else min(stop, start + cut_after)
-        # The ETag is the one that `FileResponse` gives, so that a client can go on where it was cut off.
-        headers = {"Content-Type": "application/gzip", "ETag": f'"{facts.st_mtime_ns:x}-{size:x}"'}
-        if "Range" in request.headers:
+        size, etag = facts.st_size, f'"{facts.st_mtime_ns:x}-{facts.st_size:x}"'
+        modified = formatdate(facts.st_mtime, usegmt=True)
+        headers = {"ETag": etag, "Last-Modified": modified, "Accept-Ranges": "bytes"}
+        if request.headers.get("If-None-Match") == etag:
+            return web.Response(status=304, headers=headers)
+        # A client that resumes a file which has changed gets all of it (RFC 9110, 13.1.5).
+        ranged = "Range" in request.headers and request.headers.get("If-Range", etag) in (etag, modified)
+        start, stop, _ = request.http_range.indices(size) if ranged else (0, size, 1)
+        if ranged and start >= stop:
+            raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{size}"})
+        if ranged:
             headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-        response = web.StreamResponse(status=206 if "Range" in request.headers else 200, headers=headers)
+        response = web.StreamResponse(status=206 if ranged else 200, headers=headers)
+        response.content_type = "application/gzip"
         response.content_length = stop - start + self._options.excess_length
         await response.prepare(request)
+        if request.method == "GET":
+            await self._send(request, response, path, range(start, stop))
+        return response
+
+    async def _send(
+        self, request: web.Request, response: web.StreamResponse, path: Path, wanted: range
+    ) -> None:
+        """Send the wanted bytes of a file, or hang up early where the options say so."""
+        cut_after = self._options.cut_after if self._cuts[path.name] < self._options.cuts else None
+        end = wanted.stop if cut_after is None else min(wanted.stop, wanted.start + cut_after)
         with path.open("rb") as file:
-            file.seek(start)
+            file.seek(wanted.start)
             while block := file.read(min(_BLOCK, end - file.tell())):
                 await response.write(block)
-        await asyncio.sleep(0)  # lets the transport send what it holds before it is closed
-        if request.transport:
+        if end < wanted.stop:
+            self._cuts[path.name] += 1
+        if request.transport and (end < wanted.stop or self._options.excess_length):
             request.transport.close()
-        return response
