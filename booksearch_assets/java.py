@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,3 +79,23 @@ def _release(java: Path) -> int | None:
         return None
     found = re.search(r'version "(\d+)', answer.stderr)
     return int(found[1]) if found else None
+
+
+def main(arguments: list[str]) -> int:
+    """Called by make before anything is installed: find Java, or install it where this is root on Debian."""
+    if find_java():
+        return 0
+    can_install = "--install" in arguments and os.geteuid() == 0 and shutil.which("apt-get")
+    if not can_install:
+        print(missing_message(), file=sys.stderr)
+        return 1
+    print(f"no Java 17 or 21 found; installing it: {install_line()}")
+    subprocess.run(install_line(), shell=True, check=True)
+    if not find_java():
+        print(f"Java is still not found after: {install_line()}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,60 @@
+# What a newcomer types. `make` alone lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Exact versions of everything that is installed; pyproject.toml has the ranges.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo ui search checks doctor test lint format clean java
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: java $(VENV)/.installed ## Materialise the whole graph on the sample world, then search it
+	$(BIN)/booksearch demo
+
+ui: java $(VENV)/.installed ## Open the Dagster UI on the demo's instance
+	$(BIN)/booksearch ui
+
+checks: $(VENV)/.installed ## Run every asset check on what is committed; fails when one fails
+	$(BIN)/booksearch checks
+
+doctor: $(VENV)/.installed ## Examine this machine and deployment
+	$(BIN)/booksearch doctor
+
+test: java $(VENV)/.installed-test lint ## Lint, types, import rules, definitions, and all tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.installed-test ## Format the code and mend what lint can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove the demo's data (covers, vectors, runs); keeps the environment
+	rm -rf data
+
+# Spark needs Java 17 or 21. Installed here where that needs no question: as root on Debian.
+java:
+	@$(PYTHON) -m booksearch_assets.java --install
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version). Try: make demo PYTHON=python3.11"; exit 1; }
+	@echo "creating $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing packages into $(VENV): about 1.5 GB, some minutes the first time"
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing packages and test tools into $(VENV): about 2 GB, some minutes the first time"
+	$(PIP_INSTALL) -e '.[test]'
+	@touch $(VENV)/.installed $@

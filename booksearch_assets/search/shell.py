@@ -1,0 +1,68 @@
+"""Searching from a shell: opening what is published, and showing results on a terminal and as a picture.
+
+Belongs here: wiring of settings, index and encoder, and printing. Does not: searching (`search.engine`).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from booksearch_assets.search.contact_sheet import contact_sheet
+from booksearch_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from booksearch_assets.search.engine import SearchEngine, SearchResults
+
+ALIAS = "books"
+
+
+def open_search(settings: Settings) -> SearchEngine:
+    """The engine over the published collection. Needs no lock, so it works while Dagster runs.
+
+    Raises `CollectionNotFound` where nothing is published, `BundleError` for a damaged model.
+    """
+    from booksearch_assets.clip.bundle import Bundle
+    from booksearch_assets.clip.encoder import Encoder
+    from booksearch_assets.search.engine import SearchEngine
+    from booksearch_assets.vectorstores.connect import open_published
+
+    index = open_published(settings.milvus_uri, ALIAS, os.environ.get("BOOKSEARCH_MILVUS_TOKEN"))
+    return SearchEngine(index, Encoder.load(Bundle.open(settings.bundle)))
+
+
+def print_results(results: SearchResults) -> None:
+    """A table of title, author, year and score. Scores only compare results of one search."""
+    table = Table("", "title", "author", "year", "score", box=None, pad_edge=False)
+    for result in results.results:
+        table.add_row(str(result.rank), result.title, result.authors, str(result.year), f"{result.score:.3f}")
+    Console(highlight=False).print(table if results.results else "nothing found")
+
+
+def save_sheet(results: SearchResults, settings: Settings, file: Path, heading: str) -> None:
+    """Save the covers found as one picture, from the covers cache of the lake."""
+    covers = cover_contents(settings.lake, results.source, [result.cover_id for result in results.results])
+    items = [
+        (covers.get(result.cover_id), [f"{result.rank}. {result.title}", f"{result.year}   {result.score:.3f}"])
+        for result in results.results
+    ]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    contact_sheet(items, heading=heading).save(file)
+
+
+def cover_contents(lake: str, source: str, cover_ids: list[int]) -> dict[int, bytes]:
+    """Original bytes of covers, by cover id; covers that the cache lacks are left out."""
+    import pyarrow.compute as pc
+
+    from booksearch_assets.compute.cover_embeddings import covers_cache
+
+    cache = covers_cache(lake, source)
+    index = cache.index(["status"])
+    wanted = index.filter(pc.is_in(index["cover_id"], pa.array(cover_ids, pa.int64())))
+    rows = (row for part in cache.read_keys(wanted, ["cover_id", "content"]) for row in part.to_pylist())
+    return {row["cover_id"]: row["content"] for row in rows if row["content"]}
