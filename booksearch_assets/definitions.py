@@ -49,15 +49,8 @@ def default_resources(settings: Settings) -> dict[str, Any]:
 
 def _open_library(settings: Settings) -> OpenLibraryResource:
     if settings.profile is Profile.SAMPLE:
-        return sample_open_library(
-            settings.sample_folder,
-            settings.downloads,
-            port=settings.sample_port,
-            editions=settings.sample_editions,
-            seed=settings.sample_seed,
-            release=settings.sample_release,
-        )
-    return OpenLibraryResource(contact=settings.contact, downloads=str(settings.downloads))
+        return sample_open_library(settings)
+    return OpenLibraryResource(source=settings.source, contact=settings.contact, downloads=str(settings.downloads))
 
 
 defs = build_defs()

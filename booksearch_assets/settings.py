@@ -56,6 +56,13 @@ class Settings:
         """The folder of one sample world: another seed or size is another world."""
         return self.home / "sample" / f"{self.sample_seed}-{self.sample_editions}"
 
+    @property
+    def source(self) -> str:
+        """Whose cover ids these are: the name that caches are kept under."""
+        if self.profile is Profile.SAMPLE:
+            return f"sample-{self.sample_seed}-{self.sample_editions}"
+        return "openlibrary"
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Raises `SettingsError` for a value that is not allowed."""

@@ -4,8 +4,6 @@ Belongs here: reading every partition, loading, reconciling counts, recording th
 (`assets.search`), the vector store itself (`vectorstores`).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Belongs here: wiring. Does not: URL rules (`openlibrary.covers`), the Spark job (`compute.cover_urls`).
 """
 
-from __future__ import annotations
-
 import dagster as dg
 from pydantic import Field
 

@@ -3,8 +3,6 @@
 Belongs here: wiring. Does not: parsing rules (`openlibrary`), the Spark job (`compute.editions`).
 """
 
-from __future__ import annotations
-
 from datetime import date
 
 import dagster as dg

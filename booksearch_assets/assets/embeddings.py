@@ -4,8 +4,6 @@ Belongs here: which covers lack a vector of this model, and composing each parti
 Does not: encoding (`clip`), the Spark job (`compute.cover_embeddings`).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 

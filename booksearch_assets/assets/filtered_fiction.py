@@ -3,8 +3,6 @@
 Belongs here: wiring. Does not: the rules (`openlibrary.profiles`), the Spark job (`compute.filtered_fiction`).
 """
 
-from __future__ import annotations
-
 from datetime import date
 
 import dagster as dg

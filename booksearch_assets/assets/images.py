@@ -3,8 +3,6 @@
 Belongs here: wiring. Does not: HTTP and politeness (`compute.fetch`).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 
 import dagster as dg

@@ -3,8 +3,6 @@
 Belongs here: which dump is taken, and committing it. Does not: HTTP (`compute.download`), cutting (`compute.landing`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Belongs here: the decision to publish. Does not: building (`assets.collection`), querying (`search`).
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from booksearch_assets.assets.catalogue import Catalogue

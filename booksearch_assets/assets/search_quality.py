@@ -3,8 +3,6 @@
 Belongs here: which collection is measured, and how it is shown. Does not: the measures (`search.quality`).
 """
 
-from __future__ import annotations
-
 import time
 
 import dagster as dg

@@ -4,8 +4,6 @@ Belongs here: `Rule`, `Scope`, `Outcome` and the factory. One step runs all rule
 run is a process. Does not: the rules (`checks.tables`, `checks.embeddings`, `checks.collection`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any

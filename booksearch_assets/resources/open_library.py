@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from booksearch_assets.settings import Settings
+
 if TYPE_CHECKING:
     from booksearch_assets.compute.fetch import FetchPolicy
     from booksearch_assets.openlibrary.dump_site import DumpSite
@@ -67,20 +69,19 @@ class SampleOpenLibraryResource(OpenLibraryResource):
             yield
 
 
-def sample_open_library(folder: Path, downloads: Path, port: int, editions: int, seed: int, release: int) -> SampleOpenLibraryResource:
+def sample_open_library(settings: Settings) -> SampleOpenLibraryResource:
     """The sample world's services at their loopback address."""
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{settings.sample_port}"
     return SampleOpenLibraryResource(
         dumps_url=url,
         listing_url=url,
         covers_url=url,
-        # Another seed or size is another world, whose cover ids mean other pictures.
-        source=f"sample-{seed}-{editions}",
-        downloads=str(downloads),
-        known_items=str(folder / f"known_items-{release}.parquet"),
-        folder=str(folder),
-        port=port,
-        editions=editions,
-        seed=seed,
-        release=release,
+        source=settings.source,
+        downloads=str(settings.downloads),
+        known_items=str(settings.sample_folder / f"known_items-{settings.sample_release}.parquet"),
+        folder=str(settings.sample_folder),
+        port=settings.sample_port,
+        editions=settings.sample_editions,
+        seed=settings.sample_seed,
+        release=settings.sample_release,
     )

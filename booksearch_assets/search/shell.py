@@ -46,9 +46,9 @@ def print_results(results: SearchResults) -> None:
 
 def save_sheet(results: SearchResults, settings: Settings, file: Path, heading: str) -> None:
     """Save the covers found as one picture, from the covers cache of the lake."""
-    covers = cover_contents(settings.lake, results.source, [result.cover_id for result in results.results])
+    covers = cover_contents(settings.lake, settings.source, [result.cover_id for result in results.results])
     items = [
-        (covers.get(result.cover_id), [f"{result.rank}. {result.title}", f"{result.year}   {result.score:.3f}"])
+        (covers.get(result.cover_id), [result.title, f"{result.year}   {result.score:.3f}"])
         for result in results.results
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
