@@ -93,7 +93,7 @@ def write_dump(
     """Write the four files of `world`'s dump of `date` (default: the release's own date) into `folder`.
 
     A file appears under its name only when it is whole. With `workers` above 1, as many processes make the
-    lines; the bytes are the same.
+    lines, and the calling script needs its `__main__` guard; the bytes are the same.
     """
     date = date or world.date
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,15 +114,18 @@ def _write(
     total = world.author_count if file is DumpFile.AUTHORS else world.size
     counts: Counter[LineKind] = Counter()
     done = 0
-    with replacing(path) as unfinished, open(unfinished, "wb") as raw:
+    with (
+        replacing(path) as unfinished,
+        unfinished.open("wb") as raw,
         # No file name and no time in the header: the same world gives the same bytes.
-        with gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as out:
-            for size, text, kinds in _in_order(pool, partial(_run_of_lines, world, file), world.runs(total)):
-                out.write(text)
-                counts.update(kinds)
-                done += size
-                if progress:
-                    progress(file, done, total)
+        gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as out,
+    ):
+        for size, text, kinds in _in_order(pool, partial(_run_of_lines, world, file), world.runs(total)):
+            out.write(text)
+            counts.update(kinds)
+            done += size
+            if progress:
+                progress(file, done, total)
     # The time of the dump, not of the writing: servers make their ETag from it.
     midnight = datetime.fromisoformat(f"{date}T00:00:00+00:00").timestamp()
     os.utime(path, (midnight, midnight))
@@ -185,10 +188,10 @@ def _work_lines(world: World, index: int) -> Lines:
     work = world.work(index)
     if work.state is WorkState.MISSING:
         return
-    if work.state is WorkState.REDIRECT:
-        yield LineKind.REDIRECT, _line(redirect_record(world, work))
     line = _line(work_record(world, work))
     yield LineKind.RECORD, line
+    if work.state is WorkState.REDIRECT:
+        yield LineKind.REDIRECT, _line(redirect_record(world, work))
     yield from _broken(world, DumpFile.WORKS, index, line)
 
 

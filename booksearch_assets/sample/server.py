@@ -112,7 +112,7 @@ class SampleServer:
                 self._world, self._folder, self._port, self._options, self.stats, self._stopping, ready
             )
             self._loop.run_until_complete(run)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again where the server was entered or left
             self._error = error
             self._ready.set()
         finally:

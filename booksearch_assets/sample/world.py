@@ -313,8 +313,10 @@ class World:
             and subjects_reachable
             and not silent
             and "eng" in languages
-            and (year_doubtful or (year is not None and year > self.year - 10))
-            and (pages_doubtful or (pages is not None and pages > 100))
+            and year is not None
+            and year > self.year - 10
+            and pages is not None
+            and pages > 100
             and any(cover and cover > 0 for cover in covers or ())
         )
         doubtful = wanted and (year_doubtful or pages_doubtful)

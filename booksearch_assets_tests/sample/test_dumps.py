@@ -99,10 +99,12 @@ def test_files_are_one_gzip_member_without_name_or_time(dump: DumpFiles) -> None
 
     for file in DumpFile:
         packed = dump.path(file).read_bytes()
-        assert packed[3] == 0 and packed[4:8] == bytes(4)
+        assert packed[3] == 0
+        assert packed[4:8] == bytes(4)
         member = zlib.decompressobj(wbits=31)
         member.decompress(packed)
-        assert member.eof and not member.unused_data
+        assert member.eof
+        assert not member.unused_data
 
 
 @pytest.mark.parametrize("file", list(TYPES))
@@ -119,9 +121,8 @@ def test_counts_agree_with_what_a_reader_finds(dump: DumpFiles, file: DumpFile) 
 
 def test_smallest_world_with_all_mess_is_a_thousand(tmp_path: Path) -> None:
     counts = write_dump(World(seed=11, editions=1000), tmp_path).counts[DumpFile.EDITIONS]
-    assert counts[LineKind.RECORD] == 1000 and all(
-        counts[kind] for kind in (*BROKEN, LineKind.OLDER_REVISION)
-    )
+    assert counts[LineKind.RECORD] == 1000
+    assert all(counts[kind] for kind in (*BROKEN, LineKind.OLDER_REVISION))
 
 
 def test_tiny_and_changed_worlds_can_be_written(tmp_path: Path) -> None:
@@ -154,7 +155,8 @@ def test_records_agree_with_the_facts(records: dict[DumpFile, list[dict[str, Any
     for index in range(WORLD.size):
         edition = WORLD.edition(index)
         record = newest[edition.key]
-        assert record["revision"] == edition.revision and record.get("publish_date") == edition.publish_date
+        assert record["revision"] == edition.revision
+        assert record.get("publish_date") == edition.publish_date
         assert " ".join((record.get("title_prefix", "") + record["title"]).split()) == edition.title
         assert ("works" in record) != edition.orphan
         if edition.wanted:
@@ -238,17 +240,15 @@ def test_every_kind_of_mess_is_there(dump: DumpFiles, records: dict[DumpFile, li
     assert any("covers" not in record for record in editions)
 
     assert any("-" in record.get("isbn_13", [""])[0] for record in editions)
-    assert any("\t" in record["title"] for record in editions) and any(
-        "\n" in record["title"] for record in editions
-    )
+    assert any("\t" in record["title"] for record in editions)
+    assert any("\n" in record["title"] for record in editions)
     assert {type(record["description"]) for record in editions if "description" in record} == {str, dict}
     assert any(
         not record["title"].isascii() and not any("LATIN" in name(c) for c in record["title"] if c.isalpha())
         for record in editions
     )
-    assert any("languages" not in record for record in editions) and any(
-        "authors" not in record for record in editions
-    )
+    assert any("languages" not in record for record in editions)
+    assert any("authors" not in record for record in editions)
     assert {type(entry["type"]) for record in works for entry in record["authors"]} == {str, dict}
 
     revisions = defaultdict(set)
@@ -271,13 +271,14 @@ def test_works_are_listed_redirected_or_missing(dump: DumpFiles) -> None:
         if kind_of(line, DumpFile.WORKS) in (None, LineKind.REDIRECT)
     ]
     records = {fields[1]: (fields[0], json.loads(fields[4])) for fields in lines}
-    states = Counter()
+    states: Counter[WorkState] = Counter()
     for index in range(WORLD.size):
         work = WORLD.work(index)
         states[work.state] += 1
         if work.state is WorkState.REDIRECT:
             kind, record = records[work.key]
-            assert kind == "/type/redirect" and records[record["location"]][1]["title"] == work.title
+            assert kind == "/type/redirect"
+            assert records[record["location"]][1]["title"] == work.title
         else:
             assert (work.key in records) == (work.state is WorkState.LISTED)
     assert all(states[state] for state in WorkState)
@@ -287,10 +288,12 @@ def test_known_items_are_the_captions_of_wanted_covers(tmp_path: Path) -> None:
     path = tmp_path / "known.parquet"
     written = write_known_items(WORLD, path)
     table = pq.read_table(path)
-    assert table.num_rows == written and KNOWN_ITEMS.violations(table.schema) == []
+    assert table.num_rows == written
+    assert KNOWN_ITEMS.violations(table.schema) == []
     wanted = {edition.cover_id for edition in map(WORLD.edition, range(WORLD.size)) if edition.wanted}
     shown = {cover for cover in wanted if cover and WORLD.cover_state(cover) is CoverState.OK}
-    assert len(table["cover_id"]) == len(shown) and set(table["cover_id"].to_pylist()) == shown
+    assert len(table["cover_id"]) == len(shown)
+    assert set(table["cover_id"].to_pylist()) == shown
     assert set(table["kind"].to_pylist()) == {"caption"}
     row = table.slice(7, 1).to_pylist()[0]
     assert row["query"] == scene_of(row["cover_id"], WORLD.seed).caption

@@ -95,9 +95,9 @@ def test_covers_fit_the_box_of_their_size(server: SampleServer, size: str, expec
     answer = get(f"{server.url}/b/id/{cover}{size}.jpg")
     picture = Image.open(io.BytesIO(answer.body))
     picture.load()
-    assert (
-        answer.status == 200 and answer.headers["Content-Type"] == "image/jpeg" and picture.format == "JPEG"
-    )
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert picture.format == "JPEG"
     assert all(abs(found - wanted) <= 1 for found, wanted in zip(picture.size, expected, strict=True))
 
 
@@ -114,14 +114,17 @@ def test_original_and_tiny_covers_keep_their_own_size(server: SampleServer) -> N
 def test_missing_cover_is_a_blank_gif_or_a_404(server: SampleServer, state: CoverState) -> None:
     url = f"{server.url}/b/id/{cover_in(state)}-L.jpg"
     blank = get(url)
-    assert blank.status == 200 and blank.headers["Content-Type"] == "image/gif" and blank.body == BLANK_GIF
+    assert blank.status == 200
+    assert blank.headers["Content-Type"] == "image/gif"
+    assert blank.body == BLANK_GIF
     assert Image.open(io.BytesIO(blank.body)).size == (1, 1)
     assert get(f"{url}?default=false").status == 404
 
 
 def test_damaged_cover_is_whole_for_http_and_not_for_a_decoder(server: SampleServer) -> None:
     answer = get(f"{server.url}/b/id/{cover_in(CoverState.DAMAGED)}-L.jpg")
-    assert answer.status == 200 and len(answer.body) == int(answer.headers["Content-Length"])
+    assert answer.status == 200
+    assert len(answer.body) == int(answer.headers["Content-Length"])
     with pytest.raises(OSError, match="truncated"):
         Image.open(io.BytesIO(answer.body)).load()
 
@@ -129,10 +132,12 @@ def test_damaged_cover_is_whole_for_http_and_not_for_a_decoder(server: SampleSer
 def test_cover_is_cacheable_for_ever_and_revalidates(server: SampleServer) -> None:
     url = f"{server.url}/b/id/{cover_in(CoverState.OK)}-M.jpg"
     first, second = get(url), get(url)
-    assert first.body == second.body and first.headers["ETag"] == second.headers["ETag"]
+    assert first.body == second.body
+    assert first.headers["ETag"] == second.headers["ETag"]
     assert "max-age=3153600000" in first.headers["Cache-Control"]
     unchanged = get(url, If_None_Match=first.headers["ETag"])
-    assert unchanged.status == 304 and unchanged.body == b""
+    assert unchanged.status == 304
+    assert unchanged.body == b""
     assert get(url, If_None_Match='"other"').status == 200
 
 
@@ -163,7 +168,8 @@ def test_archived_covers_are_redirected_to_another_host(folder: Path) -> None:
         cover, location = next(iter(moved.items()))
         assert location == server.url.replace("127.0.0.1", "localhost") + archive_path(cover, CoverSize.S)
         followed = get(f"{server.url}/b/id/{cover}-S.jpg", follow=True)
-        assert followed.status == 200 and followed.url == location
+        assert followed.status == 200
+        assert followed.url == location
         assert Image.open(io.BytesIO(followed.body)).format == "JPEG"
         missing = [c for c in answers if not WORLD.cover_exists(c)]
         assert all(answers[c].status == 404 for c in missing)
@@ -188,7 +194,8 @@ def test_rate_limit_answers_429_with_retry_after(folder: Path) -> None:
         assert 1 <= int(answers[-1].headers["Retry-After"]) <= 10
         assert get(f"{server.url}/advancedsearch.php").status == 200, "only covers are limited"
         assert server.stats.answers == Counter({("cover", 200): 3, ("cover", 429): 2, ("dump-list", 200): 1})
-        assert server.stats.count("cover") == 5 and 1 <= server.stats.most_covers_in_a_second <= 5
+        assert server.stats.count("cover") == 5
+        assert 1 <= server.stats.most_covers_in_a_second <= 5
 
 
 def test_token_bucket_refills_at_its_rate() -> None:
@@ -206,7 +213,8 @@ def test_the_same_covers_fail_at_their_first_attempt_only(folder: Path) -> None:
             covers = range(FIRST_COVER, FIRST_COVER + 40)
             failed.append([c for c in covers if get(f"{server.url}/b/id/{c}-S.jpg").status == 500])
             assert all(get(f"{server.url}/b/id/{c}-S.jpg").status == 200 for c in failed[-1])
-    assert failed[0] == failed[1] and 4 <= len(failed[0]) <= 22
+    assert failed[0] == failed[1]
+    assert 4 <= len(failed[0]) <= 22
 
 
 def test_slow_bodies_arrive_whole(folder: Path) -> None:
@@ -226,24 +234,27 @@ def test_many_covers_at_once(server: SampleServer) -> None:
             return await asyncio.gather(*map(fetch, list(range(FIRST_COVER, FIRST_COVER + 40)) * 2))
 
     bodies = asyncio.run(fetch_all())
-    assert bodies[:40] == bodies[40:] and len(set(bodies)) > 35
+    assert bodies[:40] == bodies[40:]
+    assert len(set(bodies)) > 35
 
 
 def test_latest_dump_redirects_to_the_newest_dated_file(server: SampleServer, folder: Path) -> None:
     link = get(f"{server.url}/data/ol_dump_works_latest.txt.gz")
     path = "/download/ol_dump_2026-02-28/ol_dump_works_2026-02-28.txt.gz"
-    assert (
-        link.status == 302 and link.headers["Location"] == server.url.replace("127.0.0.1", "localhost") + path
-    )
+    assert link.status == 302
+    assert link.headers["Location"] == server.url.replace("127.0.0.1", "localhost") + path
     dump = get(link.headers["Location"])
-    assert dump.status == 200 and dump.body == (folder / path.removeprefix("/download/")).read_bytes()
+    assert dump.status == 200
+    assert dump.body == (folder / path.removeprefix("/download/")).read_bytes()
     assert dump.headers["Content-Encoding"] is None, (
         "the file is the gzip; no client may unpack it on the way"
     )
-    assert int(dump.headers["Content-Length"]) == len(dump.body) and dump.headers["Accept-Ranges"] == "bytes"
+    assert int(dump.headers["Content-Length"]) == len(dump.body)
+    assert dump.headers["Accept-Ranges"] == "bytes"
     assert dump.headers["Last-Modified"] == "Sat, 28 Feb 2026 00:00:00 GMT"
     head = get(link.headers["Location"], method="HEAD")
-    assert head.status == 200 and head.body == b""
+    assert head.status == 200
+    assert head.body == b""
     assert all(
         head.headers[name] == dump.headers[name] for name in ("Content-Length", "ETag", "Last-Modified")
     )
@@ -259,7 +270,8 @@ def test_older_dumps_are_listed_and_served(server: SampleServer, file: DumpFile)
         "ol_dump_2026-02-28",
     ]
     older = get(f"{server.url}/data/{file.name_of('2026-01-31')}", follow=True)
-    assert older.status == 200 and gzip.decompress(older.body)
+    assert older.status == 200
+    assert gzip.decompress(older.body)
     assert get(f"{server.url}/data/{file.name_of('2025-01-31')}").status == 404
 
 
@@ -271,7 +283,8 @@ def test_ranges_put_together_make_the_file(server: SampleServer) -> None:
         get(url, Range=f"bytes=0-{half - 1}"),
         get(url, Range=f"bytes={half}-", If_Range=whole.headers["ETag"]),
     )
-    assert first.status == rest.status == 206 and first.body + rest.body == whole.body
+    assert first.status == rest.status == 206
+    assert first.body + rest.body == whole.body
     assert rest.headers["Content-Range"] == f"bytes {half}-{len(whole.body) - 1}/{len(whole.body)}"
     assert get(url, Range=f"bytes={half}-", If_Range='"changed"').status == 200
     assert get(url, Range=f"bytes={len(whole.body)}-").status == 416
@@ -280,7 +293,8 @@ def test_ranges_put_together_make_the_file(server: SampleServer) -> None:
 def test_latest_may_point_at_a_dump_that_is_not_there(folder: Path) -> None:
     with serving(folder, dumps=DumpOptions(latest="2026-03-31")) as server:
         link = get(f"{server.url}/data/ol_dump_editions_latest.txt.gz")
-        assert link.status == 302 and "2026-03-31" in link.headers["Location"]
+        assert link.status == 302
+        assert "2026-03-31" in link.headers["Location"]
         assert get(link.headers["Location"]).status == 404
         listed = json.loads(get(f"{server.url}/advancedsearch.php").body)["response"]["docs"]
         assert [d["identifier"] for d in listed][-2:] == ["ol_dump_2026-02-28", "ol_dump_2026-03-31"]
@@ -299,7 +313,8 @@ def test_a_download_that_is_cut_can_be_resumed(folder: Path) -> None:
         received += cut.value.partial
         assert received == whole[:10_000]
         rest = get(url, Range="bytes=10000-")
-        assert rest.status == 206 and received + rest.body == whole
+        assert rest.status == 206
+        assert received + rest.body == whole
         assert server.stats.answers["dump", 206] == 2
 
 
@@ -311,7 +326,7 @@ def test_content_length_may_promise_too_much(folder: Path) -> None:
 
 
 def test_folders_of_another_world_are_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match="holds the dumps of another sample world.*choose another folder"):
+    with pytest.raises(ValueError, match=r"holds the dumps of another sample world.*choose another folder"):
         prepare_dumps(replace(WORLD, seed=6), folder)
 
 
@@ -356,7 +371,9 @@ def test_command_serves_until_it_is_told_to_stop(folder: Path, number: int) -> N
         url = process.stdout.readline().strip()
         assert get(f"{url}/b/id/{cover_in(CoverState.MISSING)}-L.jpg").status in (200, 500)
         os.kill(process.pid, number)
-        assert process.wait() == 0 and process.stderr is not None and process.stderr.read() == ""
+        assert process.wait() == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
     finally:
         guard.cancel()
         process.kill()
