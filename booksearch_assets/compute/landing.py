@@ -308,7 +308,7 @@ class _ReadAhead:
                 if not self._put(block):
                     return
             self._put(None)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001, raised again where the blocks are used
             self._put(error)
 
     def _put(self, item: bytes | BaseException | None) -> bool:

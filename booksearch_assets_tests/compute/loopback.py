@@ -25,7 +25,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. `cut_at`: close the connection after that many bytes of the body. `seconds`: spread the body so long."""
+    """One answer. A header set to "" is left out.
+
+    `cut_at`: close the connection after that many bytes of the body; `seconds`: spread the body over so long.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -59,7 +62,8 @@ def loopback(answer: Callable[[Asked], Reply]) -> Iterator[Loopback]:
             reply = answer(asked)
             self.send_response(reply.status)
             for name, value in ({"Content-Length": str(len(reply.body))} | reply.headers).items():
-                self.send_header(name, value)
+                if value:
+                    self.send_header(name, value)
             self.end_headers()
             if self.command == "HEAD":
                 return

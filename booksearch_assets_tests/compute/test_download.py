@@ -143,11 +143,13 @@ def test_server_errors_are_tried_again_and_retry_after_is_kept(tmp_path: Path) -
 
 def test_gives_up_after_the_attempts_and_keeps_what_came(tmp_path: Path) -> None:
     faults = iter([Reply(200, BODY, {"ETag": '"v1"'}, cut_at=300_000)])
-    with loopback(lambda asked: next(faults, Reply(502))) as server:
-        with pytest.raises(
+    with (
+        loopback(lambda asked: next(faults, Reply(502))) as server,
+        pytest.raises(
             DownloadError, match=r"3 connections in a row.*HTTP 502.*300,000 bytes are kept"
-        ) as raised:
-            download(f"{server.url}/f", tmp_path / "f", attempts=3, backoff=0)
+        ) as raised,
+    ):
+        download(f"{server.url}/f", tmp_path / "f", attempts=3, backoff=0)
     assert raised.value.problem is DownloadProblem.NETWORK
     assert (tmp_path / "f.part").stat().st_size == 300_000
     with pytest.raises(DownloadError, match="refused"):
@@ -178,9 +180,8 @@ def test_many_cuts_that_each_bring_something_do_not_use_up_the_attempts(tmp_path
 def test_answers_that_another_attempt_cannot_mend(
     tmp_path: Path, reply: Reply, problem: DownloadProblem, words: str
 ) -> None:
-    with loopback(lambda asked: reply) as server:
-        with pytest.raises(DownloadError, match=words) as raised:
-            download(f"{server.url}/f", tmp_path / "f", len(BODY), '"v1"')
+    with loopback(lambda asked: reply) as server, pytest.raises(DownloadError, match=words) as raised:
+        download(f"{server.url}/f", tmp_path / "f", len(BODY), '"v1"')
     assert raised.value.problem is problem
     assert len(server.asked) == 1
     assert left_behind(tmp_path) == []
@@ -215,9 +216,8 @@ def test_disk_that_fills_up(tmp_path: Path) -> None:
 
 def test_unwritable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with loopback(ranged(BODY)) as server:
-        with pytest.raises(DownloadError, match="cannot write") as raised:
-            download(f"{server.url}/f", tmp_path / "file" / "f")
+    with loopback(ranged(BODY)) as server, pytest.raises(DownloadError, match="cannot write") as raised:
+        download(f"{server.url}/f", tmp_path / "file" / "f")
     assert raised.value.problem is DownloadProblem.DISK
 
 

@@ -134,10 +134,9 @@ def test_without_a_listing_latest_is_taken_unless_it_is_bad() -> None:
 
 def test_nothing_sound_at_all() -> None:
     site = Site()
-    site.files = {key: 20 for key in site.files}
-    with serving(site) as (dumps, _):
-        with pytest.raises(NoSoundDump, match="no sound editions dump"):
-            dumps.resolve("editions")
+    site.files = dict.fromkeys(site.files, 20)
+    with serving(site) as (dumps, _), pytest.raises(NoSoundDump, match="no sound editions dump"):
+        dumps.resolve("editions")
 
 
 def test_kinds_are_taken_from_one_date() -> None:
@@ -169,9 +168,8 @@ def test_kinds_of_different_dates_are_said_where_no_date_has_all() -> None:
 
 
 def test_a_site_that_does_not_answer_or_redirects_for_ever() -> None:
-    with loopback(lambda asked: Reply(503)) as server:
-        with pytest.raises(DumpSiteError, match="HTTP 503"):
-            DumpSite(server.url, attempts=1).resolve("editions")
+    with loopback(lambda asked: Reply(503)) as server, pytest.raises(DumpSiteError, match="HTTP 503"):
+        DumpSite(server.url, attempts=1).resolve("editions")
     with pytest.raises(DumpSiteError, match="no answer from .*refused"):
         DumpSite(server.url, attempts=1).resolve("editions", SEPTEMBER)
     with loopback(lambda asked: Reply(302, headers={"Location": asked.path})) as server:
