@@ -164,7 +164,8 @@ async def _run(
 ) -> None:
     """Answer on `port` until `stopping` is set; `ready` is told the port."""
     covers = CoverService(world, options.covers)
-    application = web.Application(middlewares=[_counting(stats)])
+    application = web.Application()
+    _count_in(stats, application)
     application.add_routes([*covers.routes(), *DumpSite(folder, options.dumps).routes()])
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
@@ -178,20 +179,23 @@ async def _run(
         covers.close()
 
 
-def _counting(stats: ServerStats) -> Callable[..., Awaitable[web.StreamResponse]]:
+def _count_in(stats: ServerStats, application: web.Application) -> None:
+    """Count requests as they come and answers before they leave, so that a client finds its own counted."""
+
     @web.middleware
-    async def count(
+    async def note_request(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        kind = request.match_info.route.name or "unknown"
-        if kind == "cover":
+        if _kind(request) == "cover":
             stats.note_cover(time.monotonic())
-        try:
-            response = await handler(request)
-        except web.HTTPException as error:
-            stats.answers[kind, error.status] += 1
-            raise
-        stats.answers[kind, response.status] += 1
-        return response
+        return await handler(request)
 
-    return count
+    async def note_answer(request: web.Request, response: web.StreamResponse) -> None:
+        stats.answers[_kind(request), response.status] += 1
+
+    application.middlewares.append(note_request)
+    application.on_response_prepare.append(note_answer)
+
+
+def _kind(request: web.Request) -> str:
+    return request.match_info.route.name or "unknown"
