@@ -1,0 +1,283 @@
+"""The editions table: every line of the dump parsed once, the newest revision of each key, joined to work and authors.
+
+Python parses the chunks into a staging folder of Parquet for each source; all that relates rows to rows is Spark SQL
+over that. Wide rows are shuffled for their joins and for the layout by year alone: superseded revisions, which a dump
+has few of, are found among narrow columns and taken out by a broadcast.
+
+Belongs here: revisions, redirects, joins, quarantine, counts. Does not: lines and fields (`openlibrary`).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, Self
+
+import pyarrow as pa
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from booksearch_assets.compute.spark_tables import (
+    configure,
+    delete_folder,
+    small,
+    spark_schema,
+    write_years,
+)
+from booksearch_assets.openlibrary.chunks import PARSINGS, DamagedChunk, Source, parse_chunk
+from booksearch_assets.tables.books import EDITIONS, QUARANTINE
+from booksearch_assets.tables.counts import Counts, StageReport
+
+OTHER_YEARS = "other"
+SUPERSEDED = "superseded"
+MAX_REDIRECTS = 5
+
+_KEY = {Source.EDITIONS: "edition_key", Source.WORKS: "key", Source.AUTHORS: "key"}
+
+
+@dataclass(frozen=True)
+class EditionsParams:
+    """`chunks` maps the name of each `Source` to the URIs of its landed chunks.
+
+    EDITIONS goes to `output`, in folders `year=YYYY` from `first_year` to `dump_year` and `year=other` for the rest;
+    QUARANTINE goes to `quarantine`. `staging` is working room, deleted when the stage ends.
+    """
+
+    chunks: dict[str, list[str]]
+    staging: str
+    output: str
+    quarantine: str
+    first_year: int
+    dump_year: int
+
+    @property
+    def years(self) -> list[str]:
+        return [*map(str, range(self.first_year, self.dump_year + 1)), OTHER_YEARS]
+
+
+@dataclass(frozen=True)
+class _Staged:
+    """The parsed lines of one source, and the newest revision of each key among them.
+
+    `counts` are of its lines, `redirects` says how many of the parsed ones are redirects.
+    """
+
+    parsed: DataFrame
+    newest: DataFrame
+    counts: Counts
+    redirects: int
+
+    @property
+    def rejected(self) -> int:
+        return sum(self.counts.rejected.values()) - self.superseded
+
+    @property
+    def superseded(self) -> int:
+        return self.counts.rejected.get(SUPERSEDED, 0)
+
+
+def run(spark: SparkSession, params: EditionsParams) -> StageReport:
+    """Make the editions table. Raises `DamagedChunk` where a chunk is not the gzip file that was landed.
+
+    Counts are of lines of the editions dump, rejected by `RejectReason` or as superseded by a newer revision.
+    """
+    started = time.monotonic()
+    configure(spark)
+    try:
+        staged = {source: _stage(spark, params, source) for source in Source}
+        parsed = time.monotonic()
+        _write_quarantine(staged, params.quarantine)
+        figures = _write_editions(spark, params, staged)
+    finally:
+        delete_folder(spark, params.staging)
+    lines = sum(source.counts.rows_in for source in staged.values())
+    figures["lines_parsed_per_second"] = round(lines / (parsed - started), 1)
+    for source in (Source.WORKS, Source.AUTHORS):
+        figures[f"{source}_lines"] = staged[source].counts.rows_in
+        figures[f"{source}_rejected"] = staged[source].rejected
+        figures[f"{source}_superseded"] = staged[source].superseded
+    counts = replace(staged[Source.EDITIONS].counts, rows_out=sum(figures["rows_by_year"].values()))
+    return StageReport({"": counts}, time.monotonic() - started, figures)
+
+
+def _stage(spark: SparkSession, params: EditionsParams, source: Source) -> _Staged:
+    folder = f"{params.staging}/{source}"
+    _parse(spark, params.chunks.get(source, []), source, params.dump_year, folder)
+    parsed = spark.read.schema(spark_schema(PARSINGS[source].schema)).parquet(folder)
+    redirect = "location IS NOT NULL" if "location" in parsed.columns else "false"
+    tally = parsed.groupBy("reason", F.expr(redirect).alias("redirect")).count().collect()
+    rejected = {row["reason"]: row["count"] for row in tally if row["reason"]}
+    lines = sum(row["count"] for row in tally)
+
+    superseded = f"{folder}_superseded"
+    spark.sql(
+        f"""
+        SELECT chunk, line FROM (
+            SELECT chunk, line, row_number() OVER (
+                PARTITION BY {_KEY[source]} ORDER BY revision DESC, last_modified DESC, chunk DESC, line DESC
+            ) AS age
+            FROM {{parsed}} WHERE reason IS NULL
+        ) WHERE age > 1
+        """,
+        parsed=parsed,
+    ).write.parquet(superseded)
+    older = spark.read.schema("chunk string, line long").parquet(superseded)
+    dropped = older.count()
+    newest = parsed.where("reason IS NULL")
+    if dropped:
+        newest = newest.join(small(older, dropped), ["chunk", "line"], "left_anti")
+        rejected[SUPERSEDED] = dropped
+    return _Staged(
+        parsed=parsed,
+        newest=newest.drop("chunk", "line", "reason", "raw"),
+        counts=Counts(lines, lines - sum(rejected.values()), rejected),
+        redirects=sum(row["count"] for row in tally if row["redirect"]),
+    )
+
+
+def _parse(spark: SparkSession, uris: list[str], source: Source, dump_year: int, folder: str) -> None:
+    """Parse every chunk, each in a task of its own, into Parquet files of `PARSINGS[source].schema`."""
+
+    def parse(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                yield from parse_chunk(uris[number], source, dump_year)
+
+    tasks = spark.range(0, len(uris), 1, numPartitions=max(len(uris), 1))
+    try:
+        tasks.mapInArrow(parse, spark_schema(PARSINGS[source].schema)).write.parquet(folder)
+    except PySparkException as error:
+        damage = re.search(rf"{DamagedChunk.__name__}: (.+)", str(error))
+        if damage:
+            raise DamagedChunk(damage[1]) from error
+        raise
+
+
+def _write_quarantine(staged: dict[Source, _Staged], folder: str) -> None:
+    if not any(rows.rejected for rows in staged.values()):
+        return
+    rejects = [
+        rows.parsed.where("reason IS NOT NULL").selectExpr(f"'{source}' AS source", "chunk", "line", "reason", "raw")
+        for source, rows in staged.items()
+    ]
+    all_rejects = reduce(DataFrame.unionByName, rejects).select(*QUARANTINE.column_names)
+    all_rejects.hint("rebalance").write.mode("append").parquet(folder)
+
+
+def _write_editions(spark: SparkSession, params: EditionsParams, staged: dict[Source, _Staged]) -> dict[str, Any]:
+    """Join and write EDITIONS. Returns the figures of the report that tell of the table."""
+    authors = _Catalogue.of(spark, staged[Source.AUTHORS], f"{params.staging}/author_redirects")
+    works = _Catalogue.of(spark, staged[Source.WORKS], f"{params.staging}/work_redirects")
+    credited_works = f"{params.staging}/credited_works"
+    _credited_works(spark, works, authors).write.parquet(credited_works)
+    works = replace(works, records=spark.read.parquet(credited_works))
+    editions = staged[Source.EDITIONS].newest
+
+    rows = _joined(spark, editions, works, authors)
+    of_year = f"publish_year BETWEEN {params.first_year} AND {params.dump_year}"
+    year = F.expr(f"CASE WHEN {of_year} THEN CAST(publish_year AS STRING) ELSE '{OTHER_YEARS}' END")
+    write_years(rows.withColumn("year", year), EDITIONS, params.output)
+
+    written = spark.read.schema("work_key string, year string").parquet(params.output)
+    by_year = written.groupBy("year").agg(F.count("*").alias("rows"), F.count("work_key").alias("with_work")).collect()
+    rows_by_year = {row["year"]: row["rows"] for row in by_year}
+    orphans = editions.where("work_reference IS NULL").count()
+    return {
+        "rows_by_year": {year: rows_by_year.get(year, 0) for year in params.years},
+        "orphans": orphans,
+        "missing_works": sum(rows_by_year.values()) - orphans - sum(row["with_work"] for row in by_year),
+        "redirected_works": works.count_redirected(editions.select("work_reference"), "work_reference"),
+    }
+
+
+@dataclass(frozen=True)
+class _Catalogue:
+    """The records of one source by key, and, where some were merged, which key leads to which record."""
+
+    records: DataFrame
+    redirects: DataFrame
+    redirect_count: int
+
+    @classmethod
+    def of(cls, spark: SparkSession, staged: _Staged, folder: str) -> Self:
+        """Part records from redirects, and follow these to their end; `folder` is working room."""
+        records = staged.newest.where("location IS NULL").drop("location")
+        hops = staged.newest.where("location IS NOT NULL").select("key", "location")
+        if not staged.redirects:
+            return cls(records, hops, 0)
+        hops.write.parquet(folder)
+        hops = followed = spark.read.schema("key string, location string").parquet(folder)
+        # A loop, or a longer chain, ends at the key of another redirect, which no record has: it leads nowhere.
+        for _ in range(MAX_REDIRECTS - 1):
+            onward = small(hops.toDF("location", "onward"), staged.redirects)
+            end = F.coalesce("onward", "location").alias("location")
+            followed = followed.join(onward, "location", "left").select("key", end)
+        return cls(records, followed, staged.redirects)
+
+    def follow(self, rows: DataFrame, reference: str) -> DataFrame:
+        """`rows` with the keys in the column `reference` replaced by those that they lead to."""
+        if not self.redirect_count:
+            return rows
+        redirects = small(self.redirects.toDF(reference, "_location"), self.redirect_count)
+        followed = F.coalesce("_location", reference)
+        return rows.join(redirects, reference, "left").withColumn(reference, followed).drop("_location")
+
+    def count_redirected(self, rows: DataFrame, reference: str) -> int:
+        """How many of `rows` refer to a merged record."""
+        if not self.redirect_count:
+            return 0
+        return rows.join(small(self.redirects.toDF(reference, "_location"), self.redirect_count), reference).count()
+
+
+def _names(spark: SparkSession, owners: DataFrame, authors: _Catalogue) -> DataFrame:
+    """(key, names) for the (key, author_keys) of `owners` that have an author whose name is known; order kept."""
+    credits = spark.sql(
+        "SELECT key AS owner, posexplode(author_keys) AS (position, author_key) FROM {owners}", owners=owners
+    )
+    return spark.sql(
+        """
+        SELECT owner AS key, transform(array_sort(collect_list(struct(position, name))), c -> c.name) AS names
+        FROM {credits} JOIN {authors} ON author_key = key
+        WHERE name IS NOT NULL
+        GROUP BY owner
+        """,
+        credits=authors.follow(credits, "author_key"),
+        authors=authors.records,
+    )
+
+
+def _credited_works(spark: SparkSession, works: _Catalogue, authors: _Catalogue) -> DataFrame:
+    """(key, subjects, names) of every work; names are null where no author's name is known."""
+    return works.records.select("key", "subjects").join(
+        _names(spark, works.records.select("key", "author_keys"), authors), "key", "left"
+    )
+
+
+def _joined(spark: SparkSession, editions: DataFrame, works: _Catalogue, authors: _Catalogue) -> DataFrame:
+    """The columns of EDITIONS. `works` are credited works."""
+    editions = works.follow(editions, "work_reference")
+    # The edition's own authors matter, and are looked up, only where its work names none.
+    unnamed = spark.sql(
+        """
+        SELECT edition_key AS key, author_keys FROM {editions}
+        LEFT ANTI JOIN (SELECT key FROM {works} WHERE names IS NOT NULL) ON work_reference = key
+        """,
+        editions=editions,
+        works=works.records,
+    )
+    return spark.sql(
+        """
+        SELECT e.*, w.key AS work_key, coalesce(w.names, own.names, CAST(array() AS ARRAY<STRING>)) AS authors,
+            coalesce(w.subjects, CAST(array() AS ARRAY<STRING>)) AS work_subjects
+        FROM {editions} e
+        LEFT JOIN {works} w ON e.work_reference = w.key
+        LEFT JOIN {own} own ON e.edition_key = own.key
+        """,
+        editions=editions,
+        works=works.records,
+        own=_names(spark, unnamed, authors),
+    )

@@ -1,0 +1,207 @@
+"""Landed chunks as Arrow batches: every line parsed once, to a row or to a reject with its raw bytes.
+
+Runs in Spark's Python workers and in any plain process alike.
+
+Belongs here: reading a chunk, the columns of parsed lines, batches of bounded size. Does not: fields
+(`records`), joins and duplicates (`compute.editions`), landing (`compute.landing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+from isal import igzip
+from isal.igzip_lib import IsalError
+
+from booksearch_assets.openlibrary.dates import first_four_digits, publish_year
+from booksearch_assets.openlibrary.pagination import largest_number
+from booksearch_assets.openlibrary.records import (
+    AuthorRecord,
+    EditionRecord,
+    RedirectRecord,
+    Rejected,
+    WorkRecord,
+    parse_author,
+    parse_edition,
+    parse_work,
+)
+
+BATCH_ROWS = 10_000
+# A line may have megabytes: rows alone would not bound a batch.
+BATCH_BYTES = 8 * 2**20
+_READ_BYTES = 2**20
+
+Row = tuple[Any, ...]
+
+
+class Source(StrEnum):
+    """The dump files that the editions table is made from."""
+
+    EDITIONS = "editions"
+    WORKS = "works"
+    AUTHORS = "authors"
+
+
+class DamagedChunk(Exception):
+    """A landed chunk is not the gzip file that was landed."""
+
+
+_TEXTS = pa.list_(pa.string())
+_LINE = [("chunk", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("raw", pa.binary())]
+_RECORD = [("revision", pa.int32()), ("last_modified", pa.string())]
+
+
+def _parsed(*columns: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema([*_LINE, *columns])
+
+
+@dataclass(frozen=True)
+class Parsing:
+    """How the lines of one source are parsed.
+
+    `row` makes, from a line and the year of the dump, the columns of `schema` after the first four; these say where
+    the line is, and, for a reject alone, why and what it was.
+    """
+
+    schema: pa.Schema
+    row: Callable[[bytes, int], Row | Rejected]
+
+
+def _edition_row(line: bytes, dump_year: int) -> Row | Rejected:
+    record = parse_edition(line)
+    if not isinstance(record, EditionRecord):
+        return record
+    date = record.publish_date
+    return (
+        record.key,
+        record.revision,
+        record.last_modified,
+        record.work_key,
+        record.author_keys,
+        record.title,
+        record.subtitle,
+        record.languages,
+        record.subjects,
+        record.genres,
+        date,
+        publish_year(date, dump_year),
+        first_four_digits(date),
+        record.number_of_pages or largest_number(record.pagination),
+        record.number_of_pages,
+        record.isbn_10,
+        record.isbn_13,
+        record.cover_id,
+    )
+
+
+def _work_row(line: bytes, dump_year: int) -> Row | Rejected:
+    match parse_work(line):
+        case WorkRecord(key, revision, last_modified, subjects, author_keys):
+            return key, revision, last_modified, None, subjects, author_keys
+        case RedirectRecord(key, revision, last_modified, location):
+            return key, revision, last_modified, location, [], []
+        case rejected:
+            return rejected
+
+
+def _author_row(line: bytes, dump_year: int) -> Row | Rejected:
+    match parse_author(line):
+        case AuthorRecord(key, revision, last_modified, name):
+            return key, revision, last_modified, None, name
+        case RedirectRecord(key, revision, last_modified, location):
+            return key, revision, last_modified, location, None
+        case rejected:
+            return rejected
+
+
+PARSINGS = {
+    Source.EDITIONS: Parsing(
+        _parsed(
+            ("edition_key", pa.string()),
+            *_RECORD,
+            ("work_reference", pa.string()),
+            ("author_keys", _TEXTS),
+            ("title", pa.string()),
+            ("subtitle", pa.string()),
+            ("languages", _TEXTS),
+            ("edition_subjects", _TEXTS),
+            ("genres", _TEXTS),
+            ("publish_date", pa.string()),
+            ("publish_year", pa.int32()),
+            ("first_four_digits", pa.int32()),
+            ("pages", pa.int32()),
+            ("number_of_pages", pa.int32()),
+            ("isbn_10", _TEXTS),
+            ("isbn_13", _TEXTS),
+            ("cover_id", pa.int64()),
+        ),
+        _edition_row,
+    ),
+    Source.WORKS: Parsing(
+        _parsed(
+            ("key", pa.string()), *_RECORD, ("location", pa.string()), ("subjects", _TEXTS), ("author_keys", _TEXTS)
+        ),
+        _work_row,
+    ),
+    Source.AUTHORS: Parsing(
+        _parsed(("key", pa.string()), *_RECORD, ("location", pa.string()), ("name", pa.string())), _author_row
+    ),
+}
+
+
+def read_lines(uri: str) -> Iterator[bytes]:
+    """The lines of a gzip chunk at a `file://` or `s3://` URI, newlines kept. Raises `DamagedChunk`."""
+    read = 0
+    try:
+        filesystem, path = _place(uri)
+        with filesystem.open_input_file(path) as file:
+            if not file.size():
+                raise EOFError("it is empty")
+            with igzip.IGzipFile(fileobj=file) as text:
+                for line in text:
+                    read += 1
+                    yield line
+    except (EOFError, IsalError, OSError) as error:
+        raise DamagedChunk(
+            f"the chunk {uri} cannot be read after {read} whole lines: {error}. "
+            "Expected the gzip file that was landed; land the dump again."
+        ) from error
+
+
+def parse_chunk(uri: str, source: Source, dump_year: int) -> Iterator[pa.RecordBatch]:
+    """The parsed lines of a chunk, in order, as batches of `PARSINGS[source].schema`. Raises `DamagedChunk`."""
+    parsing = PARSINGS[source]
+    name = uri.rpartition("/")[2]
+    blank = (None,) * (len(parsing.schema) - len(_LINE))
+    rows: list[Row] = []
+    size = 0
+    for number, line in enumerate(read_lines(uri), 1):
+        row = parsing.row(line, dump_year)
+        if isinstance(row, Rejected):
+            rows.append((name, number, row.reason.value, line.rstrip(b"\r\n"), *blank))
+        else:
+            rows.append((name, number, None, None, *row))
+        size += len(line)
+        if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
+            yield _batch(rows, parsing.schema)
+            rows, size = [], 0
+    if rows:
+        yield _batch(rows, parsing.schema)
+
+
+def _batch(rows: list[Row], schema: pa.Schema) -> pa.RecordBatch:
+    columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _place(uri: str) -> tuple[pafs.FileSystem, str]:
+    # Arrow would take "%" and spaces in a local path for URI escapes; the lake writes paths as they are.
+    if uri.startswith("file://"):
+        return pafs.LocalFileSystem(), uri.removeprefix("file://")
+    filesystem, path = pafs.FileSystem.from_uri(uri)
+    return filesystem, path
