@@ -3,9 +3,11 @@
 A writer fills a new version folder, which no reader can see, and then commits one record for each partition; a
 reader resolves the record. A killed writer leaves an invisible folder behind, never half a table.
 
-    <root>/<table>/versions/<version>/[year=2015/]...      what writers fill
-    <root>/<table>/commits/<partition>/<version>.json      one immutable record for each commit, newest is current
-    <root>/<table>/current/<partition>.json                a copy of the current record: the pointer
+    <root>/<table>/versions/<version>/[year=2015/]...      what writers fill; names sort by when they were begun
+    <root>/<table>/commits/<partition>/<version>.json      one immutable record for each commit
+    <root>/<table>/current/<partition>.json                a copy of the record that is current: the pointer
+
+Records name their folder relative to the root, so a lake can be moved, or mounted somewhere else.
 
 Belongs here: where versions lie, committing, resolving, pruning. Does not: what the rows mean (`tables.books`),
 append-only caches (`tables.shards`), anything of Dagster (`resources.lake`).
@@ -14,10 +16,13 @@ append-only caches (`tables.shards`), anything of Dagster (`resources.lake`).
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -29,7 +34,13 @@ from booksearch_assets.tables.contract import Table
 from booksearch_assets.tables.counts import Counts
 
 WHOLE = ""
+PENDING_GRACE = timedelta(days=2)
+"""How long a version that nothing has committed may still be in the hands of a writer."""
+
 _WHOLE_FILE = "_whole"
+_STAMP = "%Y%m%dT%H%M%S%f"
+# What is one and the same name in a URI, in a folder name of Spark's `partitionBy`, and on every file system.
+_PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class LakeError(Exception):
@@ -44,8 +55,8 @@ class NotCommitted(LakeError):
 class Commit:
     """The record of one committed version of one partition (`partition` is "" for an unpartitioned table).
 
-    `path` is the URI of the folder that holds its files; `inputs` maps "table/partition" to the version read;
-    `facts` are JSON values that a later stage or the UI needs (dump date, bundle id, ...).
+    `path` is the folder that holds its files, in the form of `Lake.uri`; `inputs` maps "table/partition" to the
+    version read; `facts` are JSON values that a later stage or the UI needs (dump date, bundle id, ...).
     """
 
     table: str
@@ -73,17 +84,32 @@ class Lake:
     """Tables under `root`: a local path, `file://` or `s3://` URI. Safe for several processes at once."""
 
     def __init__(self, root: str) -> None:
-        self.root = root.rstrip("/")
+        scheme, separator, _ = root.partition("://")
         try:
-            self.filesystem, self._base = pafs.FileSystem.from_uri(_as_uri(self.root))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise LakeError(f"the lake root {root!r} is neither a folder nor an s3:// URI ({error}); set BOOKSEARCH_LAKE") from error
-        self._base = self._base.rstrip("/")
+            if not separator and root:
+                self.filesystem, base = pafs.LocalFileSystem(), str(Path(root).absolute())
+            elif scheme in ("file", "s3"):
+                self.filesystem, base = pafs.FileSystem.from_uri(root)
+            else:
+                raise ValueError("expected one of these")
+        except (ValueError, OSError) as error:
+            raise LakeError(
+                f"the lake root {root!r} is neither a folder nor a file:// or s3:// URI ({error}); set BOOKSEARCH_LAKE"
+            ) from error
+        self._base = base.rstrip("/")
+        self.root = (self._base or "/") if self.is_local else root.rstrip("/")
 
     def uri(self, *parts: str) -> str:
-        """The URI of a place in the lake, in the form that Spark and Arrow both read."""
-        path = "/".join((self._base, *parts))
-        return f"file://{path}" if self.is_local else f"s3://{path}"
+        """A place in the lake, as an absolute path or an s3:// URI.
+
+        Local places are bare paths, since Spark takes a file:// URI as it is written and Arrow decodes its escapes:
+        no URI of a path with a space means the same to both.
+        """
+        return ("" if self.is_local else "s3://") + self.location(*parts)
+
+    def location(self, *parts: str) -> str:
+        """A place in the lake, as a path of `filesystem`."""
+        return "/".join((self._base, *parts))
 
     @property
     def is_local(self) -> bool:
@@ -94,27 +120,24 @@ class Lake:
 
         Raises `LakeError` where the folder cannot be made.
         """
-        version = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(3)}"
+        version = f"{datetime.now(UTC):{_STAMP}}-{secrets.token_hex(3)}"
         folder = f"{table}/versions/{version}"
-        try:
-            self.filesystem.create_dir(f"{self._base}/{folder}", recursive=True)
-        except OSError as error:
-            raise LakeError(
-                f"cannot write to the lake at {self.root}: {error}. Expected a folder that this user may write; "
-                "mend its permissions, or set BOOKSEARCH_LAKE to another place."
-            ) from error
+        with self.writing():
+            self.filesystem.create_dir(self.location(folder), recursive=True)
         return PendingVersion(self, table, version, self.uri(folder))
 
     def current(self, table: str, partition: str = WHOLE) -> Commit | None:
         """The committed version of a partition, or None."""
-        return self._read_commit(f"{table}/current/{partition or _WHOLE_FILE}.json")
+        return self._read_commit(table, partition, f"{table}/current/{_file_name(partition)}.json")
 
     def resolve(self, table: str, partition: str = WHOLE) -> Commit:
         """The committed version of a partition. Raises `NotCommitted` where there is none."""
         commit = self.current(table, partition)
         if commit is None:
             where = f"{table} of {partition}" if partition else table
-            raise NotCommitted(f"{where} has not been materialised in the lake at {self.root}; materialise it first")
+            raise NotCommitted(
+                f"{where} has not been materialised in the lake at {self.root}; materialise it first"
+            )
         return commit
 
     def partitions(self, table: str) -> list[str]:
@@ -123,24 +146,36 @@ class Lake:
         return sorted(WHOLE if name == _WHOLE_FILE else name for name in names)
 
     def history(self, table: str, partition: str = WHOLE) -> list[Commit]:
-        """Every commit of a partition that has not been pruned, newest first."""
-        folder = f"{table}/commits/{partition or _WHOLE_FILE}"
+        """Every commit of a partition that has not been pruned, the version that was begun last first.
+
+        That is not always the current one: a version that was begun earlier may have been committed later.
+        """
+        folder = f"{table}/commits/{_file_name(partition)}"
         names = sorted(self._list(folder, ".json"), reverse=True)
-        commits = (self._read_commit(f"{folder}/{name}.json") for name in names)
+        commits = (self._read_commit(table, partition, f"{folder}/{name}.json") for name in names)
         return [commit for commit in commits if commit]
 
     def dataset(self, commits: Iterable[Commit], schema: pa.Schema | None = None) -> ds.Dataset:
-        """One Arrow dataset over the files of several commits (no columns are added from folder names)."""
-        files = [path for commit in commits for path in self.files(commit)]
-        if not files and schema is None:
-            return ds.dataset(pa.table({}))
-        return ds.dataset(files, schema=schema, filesystem=self.filesystem, format="parquet") if files else ds.dataset(schema.empty_table())
+        """One Arrow dataset over the files of several commits (no columns are added from folder names).
+
+        Raises `LakeError` where the files of a commit are gone.
+        """
+        files = [path for commit in commits for path in self._present_files(commit)]
+        if files:
+            return ds.dataset(files, schema=schema, filesystem=self.filesystem, format="parquet")
+        return ds.dataset(pa.table({}) if schema is None else schema.empty_table())
 
     def files(self, commit: Commit, suffix: str = ".parquet") -> list[str]:
-        """The data files of a commit, as paths of `self.filesystem`, sorted."""
-        selector = pafs.FileSelector(self._local(commit.path), recursive=True, allow_not_found=True)
-        infos = self.filesystem.get_file_info(selector)
-        return sorted(i.path for i in infos if i.is_file and i.path.endswith(suffix) and not i.base_name.startswith(("_", ".")))
+        """The data files of a commit, as paths of `self.filesystem`, sorted.
+
+        What lies in a folder, or has a name, that starts with an underscore or a dot is no data, here as in Spark.
+        """
+        base = self._local(commit.path)
+        infos = self.filesystem.get_file_info(pafs.FileSelector(base, recursive=True, allow_not_found=True))
+        paths = (info.path for info in infos if info.is_file and info.path.endswith(suffix))
+        return sorted(
+            p for p in paths if not any(name.startswith(("_", ".")) for name in p[len(base) + 1 :].split("/"))
+        )
 
     def read(self, table: Table, partition: str = WHOLE, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a committed partition."""
@@ -152,64 +187,110 @@ class Lake:
         base = self._local(uri)
         infos = self.filesystem.get_file_info(pafs.FileSelector(base, allow_not_found=True))
         files = [i.path for i in infos if i.base_name.endswith(".parquet")]
-        return ds.dataset(files, table.schema, filesystem=self.filesystem, format="parquet").to_table() if files else table.schema.empty_table()
+        return (
+            ds.dataset(files, table.schema, filesystem=self.filesystem, format="parquet").to_table()
+            if files
+            else table.schema.empty_table()
+        )
 
     def prune(self, table: str, keep: int = 2) -> list[str]:
-        """Drop versions that none of the last `keep` commits of any partition names. Returns what was dropped.
+        """Drop versions that are neither current nor named by the last `keep` commits of any partition.
 
-        Version folders younger than the newest commit are kept, since a writer may still fill them.
+        A version that was never committed is dropped after `PENDING_GRACE`: until then a writer may be filling it.
+        Returns what was dropped, sorted.
         """
         kept: set[str] = set()
-        newest = ""
+        expired: list[Commit] = []
         for partition in self.partitions(table):
             history = self.history(table, partition)
-            kept.update(commit.version for commit in history[:keep])
-            newest = max([newest, *(commit.version for commit in history)])
-            for commit in history[keep:]:
-                self.filesystem.delete_file(f"{self._base}/{table}/commits/{partition or _WHOLE_FILE}/{commit.version}.json")
-        folder = pafs.FileSelector(f"{self._base}/{table}/versions", allow_not_found=True)
-        stale = [i.base_name for i in self.filesystem.get_file_info(folder) if i.base_name not in kept and i.base_name < newest]
+            current = self.resolve(table, partition).version
+            kept.update([current, *(commit.version for commit in history[:keep])])
+            expired += [commit for commit in history[keep:] if commit.version != current]
+        # Records first: a version without a record is dropped later, a record without a version would stay.
+        for commit in expired:
+            self.filesystem.delete_file(
+                self.location(table, "commits", _file_name(commit.partition), f"{commit.version}.json")
+            )
+        abandoned = f"{datetime.now(UTC) - PENDING_GRACE:{_STAMP}}"
+        droppable = {commit.version for commit in expired}
+        folder = pafs.FileSelector(self.location(table, "versions"), allow_not_found=True)
+        names = [info.base_name for info in self.filesystem.get_file_info(folder)]
+        stale = sorted(n for n in names if n not in kept and (n in droppable or n < abandoned))
         for version in stale:
-            self.filesystem.delete_dir(f"{self._base}/{table}/versions/{version}")
-        return sorted(stale)
-
-    def _commit(self, commit: Commit) -> None:
-        name = commit.partition or _WHOLE_FILE
-        self.write_bytes(f"{commit.table}/commits/{name}/{commit.version}.json", commit.to_json().encode())
-        self.write_bytes(f"{commit.table}/current/{name}.json", commit.to_json().encode())
+            self.filesystem.delete_dir(self.location(table, "versions", version))
+        return stale
 
     def write_bytes(self, path: str, content: bytes) -> None:
         """Replace a small object in one step: readers see the old one or the new one, never a part."""
-        target = f"{self._base}/{path}"
-        self.filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
+        target = self.location(path)
         # An S3 put is atomic by itself, while a local write must be renamed into place.
         place = f"{target}.{secrets.token_hex(4)}.tmp" if self.is_local else target
-        with self.filesystem.open_output_stream(place) as stream:
-            stream.write(content)
-        if place != target:
-            self.filesystem.move(place, target)
+        with self.writing():
+            self.filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
+            with self.filesystem.open_output_stream(place, compression=None) as stream:
+                stream.write(content)
+            if place != target:
+                self.filesystem.move(place, target)
 
     def read_bytes(self, path: str) -> bytes | None:
-        """A small object that `write_bytes` wrote, or None."""
+        """A small object that `write_bytes` wrote, or None. Raises `LakeError` where it cannot be read."""
         try:
-            with self.filesystem.open_input_stream(f"{self._base}/{path}") as stream:
+            with self.filesystem.open_input_stream(self.location(path), compression=None) as stream:
                 return bytes(stream.read())
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise LakeError(
+                f"cannot read {self.uri(path)}: {error}. Expected a lake at {self.root}; mend its permissions, "
+                "or set BOOKSEARCH_LAKE to another place."
+            ) from error
 
-    def _read_commit(self, path: str) -> Commit | None:
-        content = self.read_bytes(path)
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turns what the file system says of a failed write into a `LakeError` that says what to do."""
         try:
-            return Commit.from_json(content) if content is not None else None
+            yield
+        except OSError as error:
+            raise LakeError(
+                f"cannot write to the lake at {self.root}: {error}. Expected a folder that this user may write; "
+                "mend its permissions, or set BOOKSEARCH_LAKE to another place."
+            ) from error
+
+    def _commit(self, commit: Commit) -> None:
+        record = replace(commit, path=commit.path.removeprefix(self.uri("")))
+        name = _file_name(commit.partition)
+        for path in (f"commits/{name}/{commit.version}.json", f"current/{name}.json"):
+            self.write_bytes(f"{commit.table}/{path}", record.to_json().encode())
+
+    def _read_commit(self, table: str, partition: str, path: str) -> Commit | None:
+        content = self.read_bytes(path)
+        if content is None:
+            return None
+        try:
+            record = Commit.from_json(content)
+            return replace(record, path=self.uri(record.path))
         except (ValueError, TypeError, KeyError) as error:
-            raise LakeError(f"{self.uri(path)} is not a commit record ({error}); restore it from {path.split('/')[0]}/commits") from error
+            records = self.uri(table, "commits", _file_name(partition))
+            raise LakeError(
+                f"{self.uri(path)} is not a commit record ({type(error).__name__}: {error}). To restore it, copy the "
+                f"newest sound record of {records} over it, or materialise {table} again."
+            ) from error
+
+    def _present_files(self, commit: Commit) -> list[str]:
+        files = self.files(commit)
+        if commit.rows and not files:
+            raise LakeError(
+                f"the {commit.rows} rows of {commit.table} {commit.partition} were in {commit.path}, which holds no "
+                "files any more; materialise it again"
+            )
+        return files
 
     def _list(self, folder: str, suffix: str) -> list[str]:
-        infos = self.filesystem.get_file_info(pafs.FileSelector(f"{self._base}/{folder}", allow_not_found=True))
+        infos = self.filesystem.get_file_info(pafs.FileSelector(self.location(folder), allow_not_found=True))
         return [i.base_name.removesuffix(suffix) for i in infos if i.is_file and i.base_name.endswith(suffix)]
 
     def _local(self, uri: str) -> str:
-        return uri.removeprefix("file://").removeprefix("s3://")
+        return uri.removeprefix("s3://")
 
 
 @dataclass(frozen=True)
@@ -222,11 +303,25 @@ class PendingVersion:
     path: str
 
     def partition_path(self, partition: str, **outcome: str) -> str:
-        """The folder of one partition, in the layout that Spark's `partitionBy("year", ...)` writes."""
-        parts = [self.path, *([f"year={partition}"] if partition else []), *(f"{k}={v}" for k, v in outcome.items())]
+        """The folder of one partition, in the layout that Spark's `partitionBy("year", ...)` writes.
+
+        Raises `LakeError` for a partition that cannot be the name of a folder.
+        """
+        _file_name(partition)
+        parts = [
+            self.path,
+            *([f"year={partition}"] if partition else []),
+            *(f"{k}={v}" for k, v in outcome.items()),
+        ]
         return "/".join(parts)
 
-    def write(self, rows: pa.Table | Iterator[pa.RecordBatch], schema: pa.Schema, partition: str = WHOLE, row_group: int = 16_384) -> int:
+    def write(
+        self,
+        rows: pa.Table | Iterator[pa.RecordBatch],
+        schema: pa.Schema,
+        partition: str = WHOLE,
+        row_group: int = 16_384,
+    ) -> int:
         """Write rows as one Parquet file of a partition. Returns the number of rows."""
         path = f"{self.lake._local(self.partition_path(partition))}/part-{secrets.token_hex(4)}.parquet"
         self.lake.filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
@@ -274,16 +369,21 @@ class PendingVersion:
             facts=facts or {},
         )
         if rows is None:
-            rows = sum(pq.read_metadata(f, filesystem=self.lake.filesystem).num_rows for f in self.lake.files(pending))
+            rows = sum(
+                pq.read_metadata(f, filesystem=self.lake.filesystem).num_rows
+                for f in self.lake.files(pending)
+            )
         size = sum(i.size for i in self.lake.filesystem.get_file_info(self.lake.files(pending, suffix="")))
-        commit = Commit(**{**pending.__dict__, "rows": rows, "size": size})
+        commit = replace(pending, rows=rows, size=size)
         self.lake._commit(commit)
         return commit
 
 
-def _as_uri(root: str) -> str:
-    if "://" in root:
-        return root
-    from pathlib import Path
-
-    return Path(root).absolute().as_uri()
+def _file_name(partition: str) -> str:
+    """What the records of a partition are called. Raises `LakeError` for a name that could mean another place."""
+    if partition and not _PARTITION.fullmatch(partition):
+        raise LakeError(
+            f"{partition!r} cannot be a partition; expected letters, digits, dots, dashes and underscores, "
+            "of which a letter or digit comes first"
+        )
+    return partition or _WHOLE_FILE
