@@ -10,12 +10,28 @@ import pyarrow as pa
 from booksearch_assets.tables.contract import Column, Table, rejections, strings
 
 EDITION_KEY = Column("edition_key", pa.string(), "Open Library edition id, such as OL7353617M.")
-COVER_ID = Column("cover_id", pa.int64(), "Id of the cover at the covers service. A cover id never changes its picture.")
-WORK_KEY = Column("work_key", pa.string(), "Open Library work id, such as OL45804W, redirects followed; null for an orphan.", nullable=True)
-TITLE = Column("title", pa.string(), "Title as catalogued, white space folded; null where the record has none.", nullable=True)
+COVER_ID = Column(
+    "cover_id", pa.int64(), "Id of the cover at the covers service. A cover id never changes its picture."
+)
+WORK_KEY = Column(
+    "work_key",
+    pa.string(),
+    "Open Library work id, such as OL45804W, redirects followed; null for an orphan.",
+    nullable=True,
+)
+TITLE = Column(
+    "title",
+    pa.string(),
+    "Title as catalogued, white space folded; null where the record has none.",
+    nullable=True,
+)
 SUBTITLE = Column("subtitle", pa.string(), "Subtitle as catalogued.", nullable=True)
-AUTHORS = strings("authors", "Author names, from the work or else from the edition, in catalogue order; empty when unknown.")
-LANGUAGES = strings("languages", "MARC codes of the languages, such as eng; empty where the record names none.")
+AUTHORS = strings(
+    "authors", "Author names, from the work or else from the edition, in catalogue order; empty when unknown."
+)
+LANGUAGES = strings(
+    "languages", "MARC codes of the languages, such as eng; empty where the record names none."
+)
 PUBLISH_YEAR = Column(
     "publish_year",
     pa.int32(),
@@ -46,14 +62,33 @@ EDITIONS = Table(
         strings("genres", "Genres on the edition record."),
         Column("publish_date", pa.string(), "Free-text publication date, untouched.", nullable=True),
         PUBLISH_YEAR,
-        Column("first_four_digits", pa.int32(), "The first run of four digits in the date: how the prototype read a year.", unit="year", nullable=True),
+        Column(
+            "first_four_digits",
+            pa.int32(),
+            "The first run of four digits in the date: how the prototype read a year.",
+            unit="year",
+            nullable=True,
+        ),
         PAGES,
-        Column("number_of_pages", pa.int32(), "The field number_of_pages alone, where it is a whole number.", unit="pages", nullable=True),
+        Column(
+            "number_of_pages",
+            pa.int32(),
+            "The field number_of_pages alone, where it is a whole number.",
+            unit="pages",
+            nullable=True,
+        ),
         strings("isbn_10", "ISBN-10s, hyphens and spaces removed."),
         strings("isbn_13", "ISBN-13s, hyphens and spaces removed."),
-        Column("cover_id", pa.int64(), "First cover id above zero; null where there is none (-1, 0 and null mean none).", nullable=True),
+        Column(
+            "cover_id",
+            pa.int64(),
+            "First cover id above zero; null where there is none (-1, 0 and null mean none).",
+            nullable=True,
+        ),
         Column("revision", pa.int32(), "Revision of the record: the highest in the dump."),
-        Column("last_modified", pa.string(), "When the record last changed, ISO 8601, no zone, as in the dump."),
+        Column(
+            "last_modified", pa.string(), "When the record last changed, ISO 8601, no zone, as in the dump."
+        ),
     ),
     key=("edition_key",),
 )
@@ -81,7 +116,9 @@ FILTERED_FICTION = Table(
         SUBTITLE,
         AUTHORS,
         LANGUAGES,
-        strings("subjects", "Union of the work's and the edition's subjects, in that order, without repeats."),
+        strings(
+            "subjects", "Union of the work's and the edition's subjects, in that order, without repeats."
+        ),
         Column("publish_year", pa.int32(), "Year by the profile's rule.", unit="year"),
         Column("pages", pa.int32(), "Pages by the profile's rule.", unit="pages"),
         Column("cover_id", pa.int64(), "First cover id above zero; null where there is none.", nullable=True),
@@ -97,7 +134,13 @@ COVER_URLS = Table(
     columns=(
         COVER_ID,
         Column("url", pa.string(), "Where the covers service has it."),
-        Column("width", pa.int32(), "Width of the original, from covers_metadata; null where that does not list it.", unit="px", nullable=True),
+        Column(
+            "width",
+            pa.int32(),
+            "Width of the original, from covers_metadata; null where that does not list it.",
+            unit="px",
+            nullable=True,
+        ),
         Column("height", pa.int32(), "Height of the original, likewise.", unit="px", nullable=True),
         strings("edition_keys", "The editions of this year that show this cover, sorted."),
     ),
@@ -118,7 +161,11 @@ ATTEMPT = pa.struct(
 _IMAGE_FACTS = (
     COVER_ID,
     Column("url", pa.string(), "What was asked for."),
-    Column("status", pa.string(), "ok, missing, throttled, server_error, network_error, undecodable, too_large or refused (compute.fetch.FetchStatus)."),
+    Column(
+        "status",
+        pa.string(),
+        "ok, missing, throttled, server_error, network_error, undecodable, too_large or refused (compute.fetch.FetchStatus).",
+    ),
     Column("http_status", pa.int32(), "Status of the last answer; null where none came.", nullable=True),
     Column("content_type", pa.string(), "As answered.", nullable=True),
     Column("etag", pa.string(), "As answered.", nullable=True),
@@ -132,18 +179,28 @@ _IMAGE_FACTS = (
 COVER_BYTES = Table(
     name="books/cover_bytes",
     description="The covers cache: the original bytes once for each cover id, kept across dumps, filters and models.",
-    columns=(*_IMAGE_FACTS, Column("content", pa.binary(), "The original bytes; null unless ok.", nullable=True)),
+    columns=(
+        *_IMAGE_FACTS,
+        Column("content", pa.binary(), "The original bytes; null unless ok.", nullable=True),
+    ),
     key=("cover_id",),
 )
 COVER_IMAGES = Table(
     name="books/cover_images",
     description="What became of each wanted cover, and the cache shard that holds its bytes.",
-    columns=(*_IMAGE_FACTS, Column("shard", pa.string(), "Shard of the covers cache that holds this row's bytes.")),
+    columns=(
+        *_IMAGE_FACTS,
+        Column("shard", pa.string(), "Shard of the covers cache that holds this row's bytes."),
+    ),
     key=("cover_id",),
 )
 
 MODEL_ID = Column("model_id", pa.string(), "The model that made the vector, as its publisher names it.")
-BUNDLE_ID = Column("bundle_id", pa.string(), "The exact bundle: weights, tokenizer and preprocessing. Vectors of two bundles never mix.")
+BUNDLE_ID = Column(
+    "bundle_id",
+    pa.string(),
+    "The exact bundle: weights, tokenizer and preprocessing. Vectors of two bundles never mix.",
+)
 
 
 def cover_vectors(dimension: int) -> Table:
@@ -156,7 +213,11 @@ def cover_vectors(dimension: int) -> Table:
             Column("vector", pa.list_(pa.float32(), dimension), "L2-normalised image embedding."),
             MODEL_ID,
             Column("revision", pa.string(), "Revision of the model, as its publisher names it."),
-            Column("preprocessing_version", pa.string(), "Version of the preprocessing code that made the pixels."),
+            Column(
+                "preprocessing_version",
+                pa.string(),
+                "Version of the preprocessing code that made the pixels.",
+            ),
             BUNDLE_ID,
         ),
         key=("cover_id",),
@@ -171,7 +232,11 @@ KNOWN_ITEMS = Table(
     columns=(
         COVER_ID,
         Column("query", pa.string(), "What is asked."),
-        Column("kind", pa.string(), "caption (a true description of the cover) or title (of a book that shows it)."),
+        Column(
+            "kind",
+            pa.string(),
+            "caption (a true description of the cover) or title (of a book that shows it).",
+        ),
     ),
     key=("cover_id", "kind"),
 )

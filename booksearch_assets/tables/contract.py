@@ -55,11 +55,16 @@ class Table:
         """
         found = {field.name: field.type for field in schema}
         problems = [
-            f"column {column.name}: expected {column.type}, " + (f"found {found[column.name]}" if column.name in found else "it is missing")
+            f"column {column.name}: expected {column.type}, "
+            + (f"found {found[column.name]}" if column.name in found else "it is missing")
             for column in self.columns
             if not _same_type(column.type, found.get(column.name))
         ]
-        problems += [f"column {name}: not in the contract of {self.name}" for name in found if name not in self.column_names]
+        problems += [
+            f"column {name}: not in the contract of {self.name}"
+            for name in found
+            if name not in self.column_names
+        ]
         problems += [
             f"column {column.name}: {null_counts[column.name]} nulls, none allowed"
             for column in self.columns
@@ -99,6 +104,9 @@ def rejections(name: str, of: str, key: Sequence[Column]) -> Table:
     return Table(
         name=name,
         description=f"Rows that {of} dropped, each with the first reason that applied.",
-        columns=(*key, Column("reason", pa.string(), "Why the row was dropped: the first rule that rejected it.")),
+        columns=(
+            *key,
+            Column("reason", pa.string(), "Why the row was dropped: the first rule that rejected it."),
+        ),
         key=tuple(column.name for column in key),
     )

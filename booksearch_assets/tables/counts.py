@@ -32,7 +32,11 @@ class Counts:
         return cls(sum(p.rows_in for p in parts), sum(p.rows_out for p in parts), dict(rejected))
 
     def to_json(self) -> dict[str, Any]:
-        return {"rows_in": self.rows_in, "rows_out": self.rows_out, "rejected": dict(sorted(self.rejected.items()))}
+        return {
+            "rows_in": self.rows_in,
+            "rows_out": self.rows_out,
+            "rejected": dict(sorted(self.rejected.items())),
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Counts:

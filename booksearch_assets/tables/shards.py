@@ -37,23 +37,43 @@ class ShardStore:
         return Lake(self.root)
 
     @property
+    def _key(self) -> str:
+        return self.table.key[0]
+
+    @property
     def _folder(self) -> str:
-        return f"{self._lake._base}/_cache/{self.name}"
+        return self._lake.location("_cache", self.name)
 
     def append(self, rows: pa.Table) -> str:
-        """Add a shard. Returns its name. `rows` must keep the table's contract; an empty table is refused."""
-        if not rows.num_rows:
-            raise ValueError(f"an empty shard was appended to {self.name}")
+        """Add a shard. Returns its name.
+
+        Raises ValueError for rows that break the table's contract, repeat a key, or are none, and `LakeError`
+        where the lake cannot be written.
+        """
+        self._require_sound(rows)
         rows = rows.select(self.table.column_names).cast(self.table.schema)
         shard = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
         filesystem = self._lake.filesystem
-        filesystem.create_dir(self._folder, recursive=True)
         # The dot keeps a half-written file out of every listing until it is renamed.
         place = f"{self._folder}/.{shard}.tmp" if self._lake.is_local else self._path(shard)
-        pq.write_table(rows, place, filesystem=filesystem, compression="zstd", row_group_size=64)
-        if self._lake.is_local:
-            filesystem.move(place, self._path(shard))
+        with self._lake.writing():
+            filesystem.create_dir(self._folder, recursive=True)
+            pq.write_table(rows, place, filesystem=filesystem, compression="zstd", row_group_size=64)
+            if self._lake.is_local:
+                filesystem.move(place, self._path(shard))
         return shard
+
+    def _require_sound(self, rows: pa.Table) -> None:
+        nulls = {name: rows[name].null_count for name in rows.column_names}
+        problems = self.table.violations(rows.schema, nulls)
+        if not problems and not rows.num_rows:
+            problems = ["it is empty"]
+        if not problems and len(rows[self._key].unique()) < len(rows):
+            problems = [f"it holds a {self._key} twice, so that neither row is the newest"]
+        if problems:
+            raise ValueError(
+                f"no shard for {self.name} in the lake at {self._lake.root}: {'; '.join(problems)}"
+            )
 
     def shards(self) -> list[str]:
         """Names of the finished shards, oldest first."""
@@ -62,8 +82,7 @@ class ShardStore:
 
     def index(self, columns: Sequence[str]) -> pa.Table:
         """The newest row of every key: the named columns, and `shard`, the name of the shard that holds it."""
-        key = self.table.key[0]
-        wanted = list(dict.fromkeys([key, *columns]))
+        wanted = list(dict.fromkeys([self._key, *columns]))
         parts = []
         for shard in self.shards():
             part = pq.read_table(self._path(shard), columns=wanted, filesystem=self._lake.filesystem)
@@ -73,19 +92,21 @@ class ShardStore:
             return pa.schema([*fields, pa.field("shard", pa.string())]).empty_table()
         rows = pa.concat_tables(parts)
         rows = rows.append_column("_row", pa.array(range(len(rows)), pa.int64()))
-        newest = rows.group_by(key).aggregate([("_row", "max")])["_row_max"]
+        newest = rows.group_by(self._key).aggregate([("_row", "max")])["_row_max"]
         return rows.take(newest).drop_columns("_row")
 
-    def read(self, shard: str, keys: pa.Array | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    def read(
+        self, shard: str, keys: pa.Array | None = None, columns: Sequence[str] | None = None
+    ) -> pa.Table:
         """Rows of one shard, those of `keys` where given."""
-        keep = None if keys is None else pc.field(self.table.key[0]).isin(keys)
+        keep = None if keys is None else pc.field(self._key).isin(keys)
         dataset = ds.dataset(self._path(shard), format="parquet", filesystem=self._lake.filesystem)
         return dataset.to_table(columns=list(columns) if columns else None, filter=keep)
 
     def read_keys(self, index: pa.Table, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The rows that `index` (as returned by `index`, perhaps filtered) points at, a shard at a time."""
         for shard in sorted(set(index["shard"].to_pylist())):
-            keys = index.filter(pc.equal(index["shard"], shard))[self.table.key[0]].combine_chunks()
+            keys = index.filter(pc.equal(index["shard"], shard))[self._key].combine_chunks()
             yield self.read(shard, keys, columns)
 
     def _path(self, shard: str) -> str:

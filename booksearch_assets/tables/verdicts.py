@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from booksearch_assets.tables.lake import Commit, Lake
+from booksearch_assets.tables.lake import Commit, Lake, LakeError
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,20 @@ class Verdict:
 
 
 def record_verdict(lake: Lake, commit: Commit, verdict: Verdict) -> None:
+    """Keep what a check said of a version, in place of what it said before."""
     lake.write_bytes(_path(commit, verdict.check), json.dumps(asdict(verdict)).encode())
 
 
 def read_verdict(lake: Lake, commit: Commit, check: str) -> Verdict | None:
-    content = lake.read_bytes(_path(commit, check))
-    return Verdict(**json.loads(content)) if content else None
+    """What a check last said of a version, or None. Raises `LakeError` where the record is no verdict."""
+    path = _path(commit, check)
+    content = lake.read_bytes(path)
+    try:
+        return None if content is None else Verdict(**json.loads(content))
+    except (ValueError, TypeError) as error:
+        raise LakeError(
+            f"{lake.uri(path)} is not a verdict ({error}); run the check {check} again"
+        ) from error
 
 
 def objections(lake: Lake, commit: Commit, required: Iterable[str]) -> list[str]:
