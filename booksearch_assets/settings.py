@@ -7,12 +7,15 @@ Does not: secrets (those are `dg.EnvVar` fields of the resources), tuning (confi
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+_DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 class Profile(Enum):
@@ -65,23 +68,42 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Raises `SettingsError` for a value that is not allowed."""
-        home = Path(environment.get("BOOKSEARCH_HOME", "data")).absolute()
+        """Every path absolute, since each step of a run is a process and may have another working directory.
+
+        A variable that is set to nothing counts as not set. Raises `SettingsError` for a value that is not allowed.
+        """
+        environment = {name: value for name, value in environment.items() if value}
+        home = Path(_place(environment, "BOOKSEARCH_HOME", Path("data")))
         return cls(
             profile=_profile(environment.get("BOOKSEARCH_PROFILE", Profile.SAMPLE.value)),
             home=home,
-            lake=environment.get("BOOKSEARCH_LAKE", str(home / "lake")),
-            milvus_uri=environment.get("BOOKSEARCH_MILVUS_URI", str(home / "milvus")),
+            lake=_place(environment, "BOOKSEARCH_LAKE", home / "lake", "file", "s3"),
+            milvus_uri=_place(
+                environment, "BOOKSEARCH_MILVUS_URI", home / "milvus", "file", "http", "https", "tcp"
+            ),
             # Only whether there is one: the secret itself stays in the environment until a run needs it.
             milvus_token=bool(environment.get("BOOKSEARCH_MILVUS_TOKEN")),
-            bundle=environment.get("BOOKSEARCH_MODEL", str(PACKAGE / "sample" / "model")),
-            sample_editions=_whole(environment, "BOOKSEARCH_SAMPLE_EDITIONS", 2000, at_least=100, at_most=10_000_000),
-            sample_seed=_whole(environment, "BOOKSEARCH_SAMPLE_SEED", 0, at_least=0),
-            sample_release=_whole(environment, "BOOKSEARCH_SAMPLE_RELEASE", 0, at_least=0),
-            sample_port=_whole(environment, "BOOKSEARCH_SAMPLE_PORT", 8321, at_least=0, at_most=65_535),
-            first_year=_whole(environment, "BOOKSEARCH_FIRST_YEAR", 2010, at_least=1970, at_most=2026),
+            bundle=_place(environment, "BOOKSEARCH_MODEL", PACKAGE / "sample" / "model"),
+            sample_editions=_whole(environment, "BOOKSEARCH_SAMPLE_EDITIONS", 2000, (100, 10_000_000)),
+            sample_seed=_whole(environment, "BOOKSEARCH_SAMPLE_SEED", 0, (0, 999_999_999)),
+            # A release is a month of the sample world's one year.
+            sample_release=_whole(environment, "BOOKSEARCH_SAMPLE_RELEASE", 0, (0, 11)),
+            sample_port=_whole(environment, "BOOKSEARCH_SAMPLE_PORT", 8321, (0, 65_535)),
+            first_year=_whole(environment, "BOOKSEARCH_FIRST_YEAR", 2010, (1970, date.today().year)),
             contact=environment.get("BOOKSEARCH_CONTACT", ""),
         )
+
+
+def _place(environment: Mapping[str, str], name: str, default: Path, *schemes: str) -> str:
+    """A local path made absolute, its `~` expanded as a shell would, or else a URI of one of `schemes`."""
+    text = environment.get(name, str(default))
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        return str(Path(text).expanduser().absolute())
+    if scheme not in schemes:
+        allowed = " or ".join(["a local folder", *(f"{scheme}://..." for scheme in schemes)])
+        raise SettingsError(f"{name} is {text!r}; it must be {allowed}")
+    return text
 
 
 def _profile(value: str) -> Profile:
@@ -92,9 +114,9 @@ def _profile(value: str) -> Profile:
         raise SettingsError(f"BOOKSEARCH_PROFILE is {value!r}; it must be one of: {allowed}") from None
 
 
-def _whole(environment: Mapping[str, str], name: str, default: int, at_least: int, at_most: int | None = None) -> int:
+def _whole(environment: Mapping[str, str], name: str, default: int, bounds: tuple[int, int]) -> int:
     text = environment.get(name, str(default))
-    bounds = f"from {at_least}" + (f" to {at_most}" if at_most is not None else "")
-    if not text.isascii() or not text.isdigit() or int(text) < at_least or (at_most is not None and int(text) > at_most):
-        raise SettingsError(f"{name} is {text!r}; it must be a whole number {bounds}")
+    lowest, highest = bounds
+    if not _DIGITS.fullmatch(text) or not lowest <= int(text) <= highest:
+        raise SettingsError(f"{name} is {text!r}; it must be a whole number from {lowest} to {highest}")
     return int(text)
