@@ -10,12 +10,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 SUPPORTED = (17, 21)
 """The Java releases that Spark 4.0 runs on (https://spark.apache.org/docs/4.0.2/)."""
+
+PLACES = (
+    Path("/usr/lib/jvm"),  # Debian, Fedora and their kin
+    Path("/opt/homebrew/opt"),  # Homebrew, which puts a versioned openjdk on no PATH
+    Path("/usr/local/opt"),  # Homebrew on an Intel Mac
+)
+"""Folders that hold a home for each installed Java."""
 
 
 class JavaMissing(Exception):
@@ -30,17 +37,22 @@ class Java:
     release: int
 
 
-def find_java(environment: Mapping[str, str] = os.environ, places: Path = Path("/usr/lib/jvm")) -> Java | None:
-    """The first supported Java of JAVA_HOME, PATH, and the places where Debian puts them."""
-    on_path = shutil.which("java", path=environment.get("PATH"))
-    candidates = [Path(environment["JAVA_HOME"])] if environment.get("JAVA_HOME") else []
-    candidates += [Path(on_path).resolve().parent.parent] if on_path else []
-    candidates += sorted(places.glob("*")) if places.is_dir() else []
-    for home in candidates:
+def find_java(environment: Mapping[str, str] = os.environ, places: Sequence[Path] = PLACES) -> Java | None:
+    """The first supported Java of JAVA_HOME, PATH, and the places where packages put them."""
+    found = _installed(environment, places)
+    return next((java for java in found if java.release in SUPPORTED), None)
+
+
+def _installed(environment: Mapping[str, str], places: Sequence[Path]) -> Iterator[Java]:
+    """Every Java that runs, of any release, in the order in which they are tried."""
+    on_path = shutil.which("java", path=environment.get("PATH", ""))
+    homes = [Path(environment["JAVA_HOME"])] if environment.get("JAVA_HOME") else []
+    homes += [Path(on_path).resolve().parent.parent] if on_path else []
+    homes += [home for place in places for home in sorted(place.glob("*"))]
+    for home in dict.fromkeys(homes):
         release = _release(home / "bin" / "java")
-        if release in SUPPORTED:
-            return Java(home, release)
-    return None
+        if release is not None:
+            yield Java(home, release)
 
 
 def require_java() -> Java:
@@ -52,9 +64,14 @@ def require_java() -> Java:
     return java
 
 
-def missing_message() -> str:
+def missing_message(environment: Mapping[str, str] = os.environ, places: Sequence[Path] = PLACES) -> str:
     wanted = " or ".join(map(str, SUPPORTED))
-    return f"Spark needs Java {wanted} and found neither in JAVA_HOME, on PATH nor under /usr/lib/jvm. Install it with:\n  {install_line()}"
+    found = [f"Java {java.release} at {java.home}" for java in _installed(environment, places)]
+    searched = f"JAVA_HOME, PATH and {places[0]}"
+    return (
+        f"Spark needs Java {wanted}; found {', '.join(found) or 'none'} in {searched}. "
+        f"Install it with:\n  {install_line()}"
+    )
 
 
 def install_line() -> str:
@@ -85,16 +102,15 @@ def main(arguments: list[str]) -> int:
     """Called by make before anything is installed: find Java, or install it where this is root on Debian."""
     if find_java():
         return 0
-    can_install = "--install" in arguments and os.geteuid() == 0 and shutil.which("apt-get")
-    if not can_install:
-        print(missing_message(), file=sys.stderr)
-        return 1
-    print(f"no Java 17 or 21 found; installing it: {install_line()}")
-    subprocess.run(install_line(), shell=True, check=True)
-    if not find_java():
-        print(f"Java is still not found after: {install_line()}", file=sys.stderr)
-        return 1
-    return 0
+    # No click here: this runs with a bare interpreter.
+    if "--install" in arguments and os.geteuid() == 0 and shutil.which("apt-get"):
+        sys.stdout.write(f"no Java 17 or 21 found; installing it: {install_line()}\n")
+        sys.stdout.flush()
+        subprocess.run(install_line(), shell=True)
+        if find_java():
+            return 0
+    sys.stderr.write(missing_message() + "\n")
+    return 1
 
 
 if __name__ == "__main__":
