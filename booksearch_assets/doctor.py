@@ -5,11 +5,13 @@ Belongs here: one small examination for each thing that a run needs. Does not: m
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -50,13 +52,23 @@ def _guarded(examination: Callable[[Settings], Finding], settings: Settings) -> 
     """A thing that cannot even be looked at is a finding too, and must not hide the others."""
     try:
         return examination(settings)
-    except Exception as error:
-        return Finding(examination.__name__.removeprefix("examine_"), False, f"{type(error).__name__}: {error}", "see the message")
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what was found
+        return Finding(
+            examination.__name__.removeprefix("examine_"),
+            False,
+            f"{type(error).__name__}: {error}",
+            "see the message",
+        )
 
 
 def examine_python(settings: Settings) -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("python", (3, 11) <= sys.version_info[:2] <= (3, 13), f"{version} at {sys.executable}", "use Python 3.11, 3.12 or 3.13")
+    return Finding(
+        "python",
+        (3, 11) <= sys.version_info[:2] <= (3, 13),
+        f"{version} at {sys.executable}",
+        "use Python 3.11, 3.12 or 3.13",
+    )
 
 
 def examine_java(settings: Settings) -> Finding:
@@ -66,16 +78,29 @@ def examine_java(settings: Settings) -> Finding:
 
 
 def examine_memory(settings: Settings) -> Finding:
-    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GB
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GB
+    total = min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), _container_memory()) / _GB
     mend = f"have {MEMORY_NEEDED_GB} GB, or lower tuning.driver_memory of the Spark assets in the launchpad"
-    return Finding("memory", total >= MEMORY_NEEDED_GB, f"{total:.1f} GB, {available:.1f} GB free", mend)
+    return Finding("memory", total >= MEMORY_NEEDED_GB, f"{total:.1f} GB", mend)
+
+
+def _container_memory(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> float:
+    """What the container that this runs in may use at most, in bytes, by its control group."""
+    try:
+        text = limit.read_text().strip()
+    except OSError:
+        return math.inf
+    return math.inf if text == "max" else int(text)
 
 
 def examine_disk(settings: Settings) -> Finding:
     place = next(folder for folder in (settings.home, *settings.home.parents) if folder.exists())
     free = shutil.disk_usage(place).free / _GB
-    return Finding("disk", free >= DISK_NEEDED_GB, f"{free:.1f} GB free at {place}", "free some space, or set BOOKSEARCH_HOME to another disk")
+    return Finding(
+        "disk",
+        free >= DISK_NEEDED_GB,
+        f"{free:.1f} GB free at {place}",
+        "free some space, or set BOOKSEARCH_HOME to another disk",
+    )
 
 
 def examine_model(settings: Settings) -> Finding:
@@ -84,7 +109,12 @@ def examine_model(settings: Settings) -> Finding:
     try:
         bundle = Bundle.open(settings.bundle)
     except BundleError as error:
-        return Finding("model bundle", False, str(error), "booksearch model fetch, or unset BOOKSEARCH_MODEL for the sample model")
+        return Finding(
+            "model bundle",
+            False,
+            str(error),
+            "booksearch model fetch, or unset BOOKSEARCH_MODEL for the sample model",
+        )
     return Finding("model bundle", True, f"{bundle.bundle_id}, {bundle.dimension} wide, in {bundle.folder}")
 
 
@@ -93,11 +123,20 @@ def examine_lake(settings: Settings) -> Finding:
 
     try:
         lake = Lake(settings.lake)
+        # The same probe each time, so that an examined lake holds one more small object and no more.
         lake.write_bytes("_doctor/probe", b"ok")
-        tables = [table for table in ("books/editions", "books/cover_embeddings", "books/search") if lake.partitions(table)]
-    except (LakeError, OSError) as error:
-        return Finding("lake", False, str(error), "mend the permissions of the folder, or set BOOKSEARCH_LAKE")
-    return Finding("lake", True, f"{settings.lake} can be written; holds {', '.join(tables) or 'nothing yet'}")
+        tables = [
+            table
+            for table in ("books/editions", "books/cover_embeddings", "books/search")
+            if lake.partitions(table)
+        ]
+    except LakeError as error:
+        return Finding(
+            "lake", False, str(error), "mend the permissions of the folder, or set BOOKSEARCH_LAKE"
+        )
+    return Finding(
+        "lake", True, f"{settings.lake} can be written; holds {', '.join(tables) or 'nothing yet'}"
+    )
 
 
 def examine_vector_store(settings: Settings) -> Finding:
@@ -109,8 +148,15 @@ def examine_vector_store(settings: Settings) -> Finding:
         published = store.published("books")
         store.close()
     except VectorStoreError as error:
-        return Finding("vector store", False, str(error), "start the server, or set BOOKSEARCH_MILVUS_URI to a local folder")
-    return Finding("vector store", True, f"{settings.milvus_uri}; published: {published or 'nothing yet, run make demo'}")
+        return Finding(
+            "vector store",
+            False,
+            str(error),
+            "start the server, or set BOOKSEARCH_MILVUS_URI to a local folder",
+        )
+    return Finding(
+        "vector store", True, f"{settings.milvus_uri}; published: {published or 'nothing yet, run make demo'}"
+    )
 
 
 EXAMINATIONS: tuple[Callable[[Settings], Finding], ...] = (
