@@ -188,9 +188,10 @@ def test_answers_that_another_attempt_cannot_mend(
 
 
 def test_no_room_is_said_before_the_first_byte(tmp_path: Path) -> None:
-    with loopback(lambda asked: Reply(200, b"", {"Content-Length": str(10**18)})) as server:
-        with pytest.raises(DownloadError, match="bytes free.*make room") as raised:
-            download(f"{server.url}/f", tmp_path / "f")
+    vast = Reply(200, b"", {"Content-Length": str(10**18)})
+    wanting = pytest.raises(DownloadError, match=r"bytes free.*make room")
+    with loopback(lambda asked: vast) as server, wanting as raised:
+        download(f"{server.url}/f", tmp_path / "f")
     assert raised.value.problem is DownloadProblem.DISK
 
 

@@ -12,12 +12,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from PIL import Image
+from yarl import URL
 
 from booksearch_assets.compute.fetch import (
     RETRYABLE,
@@ -29,6 +31,8 @@ from booksearch_assets.compute.fetch import (
     cover_images,
     fetch_missing,
 )
+from booksearch_assets.compute.fetch_client import FetchClient
+from booksearch_assets.compute.rate_limit import HostLimiter
 from booksearch_assets.tables.books import COVER_BYTES, COVER_IMAGES
 from booksearch_assets.tables.shards import ShardStore
 from booksearch_assets_tests.compute.loopback import Asked, Reply, loopback
@@ -142,7 +146,7 @@ def test_what_another_attempt_cannot_mend_is_asked_once(
     cache: ShardStore, reply: Reply, status: FetchStatus, error: str
 ) -> None:
     policy = FetchPolicy(requests_per_minute=1e6, max_bytes=20_000, max_pixels=30_000)
-    row, report = settle_one(cache, lambda asked: reply, policy)
+    row, report = settle_one(cache, answering(reply), policy)
     assert row["status"] == status.value
     assert error in row["attempts"][-1]["error"]  # type: ignore[index]
     assert (row["content"], row["sha256"], row["size"]) == (None, None, None)
@@ -164,7 +168,7 @@ def test_what_may_pass_is_tried_again_up_to_the_limit(
     cache: ShardStore, reply: Reply, status: FetchStatus, error: str
 ) -> None:
     policy = FetchPolicy(requests_per_minute=1e6, backoff_base=0.001, max_attempts=3, timeout=0.3)
-    row, report = settle_one(cache, lambda asked: reply, policy)
+    row, report = settle_one(cache, answering(reply), policy)
     assert row["status"] == status.value
     assert status in RETRYABLE
     assert [attempt["status"] for attempt in row["attempts"]] == [status.value] * 3  # type: ignore[attr-defined]
@@ -179,9 +183,7 @@ def test_a_body_of_any_length_is_cut_off_at_the_limit(cache: ShardStore) -> None
     )
     policy = FetchPolicy(requests_per_minute=1e6, max_bytes=100_000)
     for name, reply in (("said", said), ("unsaid", unsaid)):
-        row, report = settle_one(
-            ShardStore(cache.root, name, COVER_BYTES), lambda _, reply=reply: reply, policy
-        )  # type: ignore[misc]
+        row, report = settle_one(ShardStore(cache.root, name, COVER_BYTES), answering(reply), policy)
         assert row["status"] == "too_large"
         assert report.bytes < 1_000_000
 
@@ -221,29 +223,46 @@ def test_a_pause_too_long_to_wait_for_stops_the_fetch(cache: ShardStore) -> None
         return known(asked) if known else Reply(429, headers={"Retry-After": "7200"})
 
     policy = FetchPolicy(requests_per_minute=1e6, concurrency=1)
-    with loopback(answer) as server, pytest.raises(FetchStopped, match="7200 s.*saved.*run again"):
+    with loopback(answer) as server, pytest.raises(FetchStopped, match=r"7200 s.*saved.*run again"):
         fetch_missing(wanted(server.url, range(1, 9)), cache, policy)
     assert {row["status"] for row in rows(cache).values()} == {"ok"}
     assert len(rows(cache)) == 2
 
 
-def test_redirects_to_allowed_hosts_are_followed_and_counted(cache: ShardStore) -> None:
-    with loopback(
-        lambda asked: (
-            Reply(302, headers={"Location": "/view_archive.php?file=l%2F1.jpg"})
-            if "view" not in asked.path
-            else cover(asked)
+def test_redirects_are_followed_to_the_byte_and_counted(cache: ShardStore) -> None:
+    def archive(asked: Asked) -> Reply:
+        if "view_archive" in asked.path:
+            return cover(asked)
+        return Reply(302, headers={"Location": "/view_archive.php?file=l%2F1.jpg"})
+
+    with loopback(archive) as server:
+        # The other name of this machine is another host, as the archive is to the covers service.
+        there = server.url.replace("127.0.0.1", "localhost")
+        row, report = settle_one(
+            cache, answering(Reply(301, headers={"Location": f"{there}/download/1.jpg"}))
         )
-    ) as archive:
-        there = archive.url.replace("127.0.0.1", "localhost")
-        for hosts, status in ((("localhost",), "ok"), (("archive.org",), "refused")):
-            store = ShardStore(cache.root, f"covers-{status}", COVER_BYTES)
-            policy = FetchPolicy(requests_per_minute=1e6, allowed_hosts=hosts)
-            row, report = settle_one(
-                store, lambda asked: Reply(301, headers={"Location": f"{there}/download/1.jpg"}), policy
-            )
-            assert (row["status"], report.requests) == (status, 3 if status == "ok" else 1)
-    assert archive.paths() == ["/download/1.jpg", "/view_archive.php?file=l%2F1.jpg"]
+    assert (row["status"], report.requests) == ("ok", 3)
+    assert server.paths() == ["/download/1.jpg", "/view_archive.php?file=l%2F1.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("wanted_at", "target", "allowed"),
+    [
+        ("covers.openlibrary.org", "https://archive.org/download/1.zip", True),
+        ("covers.openlibrary.org", "https://ia800501.us.archive.org/view_archive.php", True),
+        ("covers.openlibrary.org", "https://archive.org.evil.example/1.jpg", False),
+        ("covers.openlibrary.org", "https://evilarchive.org/1.jpg", False),
+        ("covers.openlibrary.org", "http://127.0.0.1:9200/_search", False),
+        ("covers.openlibrary.org", "http://169.254.169.254/latest/meta-data", False),
+        ("covers.openlibrary.org", "ftp://archive.org/1.jpg", False),
+        ("127.0.0.1", "http://localhost:8321/1.jpg", True),
+        ("images.example", "http://images.example/1.jpg", True),
+    ],
+)
+def test_which_hosts_may_be_asked(wanted_at: str, target: str, allowed: bool) -> None:
+    with ThreadPoolExecutor(1) as decoders:
+        client = FetchClient(FetchPolicy(), frozenset({wanted_at}), HostLimiter(300), decoders)
+        assert client.may_ask(URL(target)) is allowed
 
 
 def test_says_who_asks_and_refuses_to_ask_a_real_service_without_a_contact(cache: ShardStore) -> None:
@@ -252,7 +271,7 @@ def test_says_who_asks_and_refuses_to_ask_a_real_service_without_a_contact(cache
         fetch_missing(wanted(server.url, [1]), cache, policy)
     assert server.asked[0].headers["User-Agent"] == "booksearch_assets (+https://example.org/books)"
     for contact in ("", "me"):
-        with pytest.raises(ValueError, match="expected a contact.*covers.example.org.*BOOKSEARCH_CONTACT"):
+        with pytest.raises(ValueError, match=r"expected a contact.*covers.example.org.*BOOKSEARCH_CONTACT"):
             fetch_missing(wanted("https://covers.example.org", [2]), cache, FetchPolicy(contact=contact))
 
 
@@ -309,9 +328,10 @@ def test_cover_images_joins_the_cache(cache: ShardStore) -> None:
 def test_an_outage_stops_the_fetch_and_condemns_nobody(cache: ShardStore) -> None:
     policy = FetchPolicy(requests_per_minute=1e6, backoff_base=0.001, give_up_after=20, concurrency=4)
     count = itertools.count()
-    with loopback(lambda asked: cover(asked) if next(count) < 50 else Reply(200, COVER, cut_at=0)) as server:
-        with pytest.raises(FetchStopped, match="20 times in a row.*network_error.*saved"):
-            fetch_missing(wanted(server.url, range(1, 1001)), cache, policy)
+    outage = pytest.raises(FetchStopped, match=r"20 times in a row.*network_error.*saved")
+    cut = Reply(200, COVER, cut_at=0)
+    with loopback(lambda asked: cover(asked) if next(count) < 50 else cut) as server, outage:
+        fetch_missing(wanted(server.url, range(1, 1001)), cache, policy)
     found = Counter(row["status"] for row in rows(cache).values())
     assert found["ok"] == 50
     assert found["network_error"] <= 20 // policy.max_attempts

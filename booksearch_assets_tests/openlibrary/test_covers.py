@@ -2,18 +2,24 @@ from __future__ import annotations
 
 import pytest
 
-from booksearch_assets.openlibrary.covers import COVERS, cover_url, is_blank, opts_out
+from booksearch_assets.openlibrary.covers import CoverSize, cover_url, is_blank, opts_out
 
 
 def test_cover_url_asks_for_404_instead_of_a_blank() -> None:
-    assert cover_url(COVERS, 12) == "https://covers.openlibrary.org/b/id/12-L.jpg?default=false"
-    assert cover_url("http://127.0.0.1:8321/", 12, "M") == "http://127.0.0.1:8321/b/id/12-M.jpg?default=false"
+    assert (
+        cover_url("https://covers.openlibrary.org", 12)
+        == "https://covers.openlibrary.org/b/id/12-L.jpg?default=false"
+    )
+    assert (
+        cover_url("http://127.0.0.1:8321/", 12, CoverSize.MEDIUM)
+        == "http://127.0.0.1:8321/b/id/12-M.jpg?default=false"
+    )
 
 
-@pytest.mark.parametrize(("cover_id", "size"), [(0, "L"), (-1, "L"), (5, "XL"), (5, "")])
-def test_cover_url_refuses_what_the_service_has_not(cover_id: int, size: str) -> None:
-    with pytest.raises(ValueError, match="expected a cover id"):
-        cover_url(COVERS, cover_id, size)
+@pytest.mark.parametrize("cover_id", [0, -1])
+def test_cover_url_refuses_the_ids_that_mean_none(cover_id: int) -> None:
+    with pytest.raises(ValueError, match="expected a cover id above 0"):
+        cover_url("https://covers.openlibrary.org", cover_id)
 
 
 def test_one_pixel_is_blank() -> None:
