@@ -34,6 +34,7 @@ from booksearch_assets.compute.fetch import (
 from booksearch_assets.compute.fetch_client import FetchClient
 from booksearch_assets.compute.rate_limit import HostLimiter
 from booksearch_assets.tables.books import COVER_BYTES, COVER_IMAGES
+from booksearch_assets.tables.lake import LakeError
 from booksearch_assets.tables.shards import ShardStore
 from booksearch_assets_tests.compute.loopback import Asked, Reply, loopback
 
@@ -395,6 +396,7 @@ import sys
 import pyarrow as pa
 from booksearch_assets.compute.fetch import FetchPolicy, fetch_missing
 from booksearch_assets.tables.books import COVER_BYTES
+from booksearch_assets.tables.lake import LakeError
 from booksearch_assets.tables.shards import ShardStore
 url, root = sys.argv[1:]
 ids = list(range(1, 401))
@@ -427,7 +429,7 @@ def test_a_killed_fetch_repeats_at_most_one_shard(cache: ShardStore, sent: signa
 
 def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "_cache").write_text("not a folder")
-    with loopback(cover) as server, pytest.raises(OSError, match="_cache"):
+    with loopback(cover) as server, pytest.raises(LakeError, match="_cache"):
         fetch_missing(wanted(server.url, [1]), ShardStore(str(tmp_path), "covers", COVER_BYTES), FAST)
 
 
