@@ -279,8 +279,10 @@ def connect(uri: str, token: str | None = None) -> MilvusClient:
     """A client of the Milvus at `uri`. Raises `StoreUnavailable`."""
     from pymilvus import MilvusClient
 
-    # pymilvus prints a traceback for every failed call, also for those that we answer with our own error.
-    logging.getLogger("pymilvus.decorators").setLevel(logging.CRITICAL)
+    # pymilvus prints a traceback for every failed call, also for those that we answer with our own error, and a
+    # warning for every scan of Milvus Lite and Milvus 2.3, which send no time stamp with a page.
+    for noisy in ("pymilvus.decorators", "pymilvus.client.iterator.query_iterator"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     with milvus_errors(uri, "connect"):
         return MilvusClient(
             uri,

@@ -164,14 +164,11 @@ def test_vectors_of_two_models_never_mix(bundle_id: str) -> None:
 def test_with_a_real_encoder_and_store(clip_bundle: Bundle, tmp_path: Path) -> None:  # noqa: F811
     encoder = Encoder.load(clip_bundle)
     pictures = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue", "black", "white")]
-    rows = library.shelf(BOOKS[:4])._rows.drop_columns(
-        "vector"
-    )  # the same books, with vectors of their colours
+    books = library.shelf(BOOKS[:4])
+    rows = pa.Table.from_batches(books.scan([field.name for field in books.spec.fields]))
     keys = rows["edition_key"].to_pylist()
-    import pyarrow as pa
-
-    spec = books_collection("books", encoder.dimension, {"bundle_id": encoder.bundle_id})
     rows = rows.append_column("vector", pa.array(list(encoder.encode_images(pictures))))
+    spec = books_collection("books", encoder.dimension, {"bundle_id": encoder.bundle_id})
     with MilvusLiteStore(tmp_path) as store:
         store.create(spec)
         store.load("books", [rows])
