@@ -44,7 +44,9 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--editions", type=click.IntRange(100, 10_000_000), default=None, help="Size of the sample world.")
+@click.option(
+    "--editions", type=click.IntRange(100, 10_000_000), default=None, help="Size of the sample world."
+)
 @_explained
 def demo(editions: int | None) -> None:
     """Materialise the whole graph on the sample world, then search it."""
@@ -55,13 +57,19 @@ def demo(editions: int | None) -> None:
 
 @main.command()
 @click.argument("text", required=False)
-@click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Search by this picture.")
+@click.option(
+    "--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Search by this picture."
+)
 @click.option("--year", "years", metavar="2015..2020", help="Only books published in these years.")
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many results.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Save the covers found as one picture.")
+@click.option(
+    "--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Save the covers found as one picture."
+)
 @_explained
-def search(text: str | None, image: Path | None, years: str | None, k: int, as_json: bool, sheet: Path | None) -> None:
+def search(
+    text: str | None, image: Path | None, years: str | None, k: int, as_json: bool, sheet: Path | None
+) -> None:
     """Search the published collection by TEXT, by picture, or by both."""
     from booksearch_assets.search.engine import Query, YearRange
     from booksearch_assets.search.shell import open_search, print_results, save_sheet
@@ -69,7 +77,12 @@ def search(text: str | None, image: Path | None, years: str | None, k: int, as_j
     if not text and image is None:
         raise click.UsageError('give a text or --image, as in: booksearch search "a lighthouse in a storm"')
     settings = Settings.from_environment()
-    query = Query(text=text, image=image.read_bytes() if image else None, years=YearRange.parse(years) if years else None, k=k)
+    query = Query(
+        text=text,
+        image=image.read_bytes() if image else None,
+        years=YearRange.parse(years) if years else None,
+        k=k,
+    )
     results = open_search(settings).search(query)
     if as_json:
         click.echo(json.dumps(results.to_json(), ensure_ascii=False, indent=1))
@@ -83,7 +96,9 @@ def search(text: str | None, image: Path | None, years: str | None, k: int, as_j
 @main.command()
 @click.argument("assets", nargs=-1)
 @click.option("--years", metavar="2015..2019", help="Only these years of publication; all by default.")
-@click.option("--filter-profile", default="default", show_default=True, help="article, article-stated or default.")
+@click.option(
+    "--filter-profile", default="default", show_default=True, help="article, article-stated or default."
+)
 @_explained
 def materialize(assets: tuple[str, ...], years: str | None, filter_profile: str) -> None:
     """Materialise ASSETS (such as books/editions), or the whole graph, in one run."""
@@ -202,7 +217,12 @@ def sample_paint(cover_id: int, file: Path) -> None:
 
 
 @sample.command("train-clip")
-@click.option("--into", type=click.Path(file_okay=False, path_type=Path), default=Path("data/models/sample-clip"), show_default=True)
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data/models/sample-clip"),
+    show_default=True,
+)
 @_explained
 def sample_train_clip(into: Path) -> None:
     """Train the small model that the sample world ships, on covers painted here."""

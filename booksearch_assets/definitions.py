@@ -23,7 +23,9 @@ from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.settings import Profile, Settings
 
 
-def build_defs(settings: Settings | None = None, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+def build_defs(
+    settings: Settings | None = None, resources: Mapping[str, Any] | None = None
+) -> dg.Definitions:
     """All definitions of one deployment. `resources` replaces resources by name."""
     settings = settings or Settings.from_environment()
     books = books_catalogue(settings.first_year)
@@ -42,7 +44,10 @@ def default_resources(settings: Settings) -> dict[str, Any]:
         "lake": LakeResource(root=settings.lake),
         "spark": LocalSparkLauncher(),
         "model": ModelResource(folder=settings.bundle),
-        "vector_store": VectorStoreResource(uri=settings.milvus_uri, token=dg.EnvVar("BOOKSEARCH_MILVUS_TOKEN") if settings.milvus_token else ""),
+        "vector_store": VectorStoreResource(
+            uri=settings.milvus_uri,
+            token=dg.EnvVar("BOOKSEARCH_MILVUS_TOKEN") if settings.milvus_token else "",
+        ),
         "open_library": _open_library(settings),
     }
 
@@ -50,7 +55,9 @@ def default_resources(settings: Settings) -> dict[str, Any]:
 def _open_library(settings: Settings) -> OpenLibraryResource:
     if settings.profile is Profile.SAMPLE:
         return sample_open_library(settings)
-    return OpenLibraryResource(source=settings.source, contact=settings.contact, downloads=str(settings.downloads))
+    return OpenLibraryResource(
+        source=settings.source, contact=settings.contact, downloads=str(settings.downloads)
+    )
 
 
 defs = build_defs()

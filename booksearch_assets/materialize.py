@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _YEARS = re.compile(r"(\d{4})(?:\.\.(\d{4}))?")
 
 
-def materialize_assets(settings: Settings, names: Sequence[str], years: str | None, filter_profile: str) -> int:
+def materialize_assets(
+    settings: Settings, names: Sequence[str], years: str | None, filter_profile: str
+) -> int:
     """Materialise assets by name (`books/editions`), or everything, in one run. Returns the exit code.
 
     Raises ValueError for an unknown asset, year or profile.
@@ -84,7 +86,10 @@ def report(result: dg.ExecuteInProcessResult) -> int:
     for message in failure_messages(result):
         click.echo(f"error: {message}", err=True)
     for evaluation in failed:
-        click.echo(f"failed check: {evaluation.asset_key.to_user_string()}:{evaluation.check_name} {_figures(evaluation)}", err=True)
+        click.echo(
+            f"failed check: {evaluation.asset_key.to_user_string()}:{evaluation.check_name} {_figures(evaluation)}",
+            err=True,
+        )
     return 0 if result.success and not failed else 1
 
 
@@ -92,7 +97,11 @@ def failed_checks(result: dg.ExecuteInProcessResult) -> list[dg.AssetCheckEvalua
     """The checks of severity ERROR that did not hold."""
     import dagster as dg
 
-    return [e for e in result.get_asset_check_evaluations() if not e.passed and e.severity is dg.AssetCheckSeverity.ERROR]
+    return [
+        e
+        for e in result.get_asset_check_evaluations()
+        if not e.passed and e.severity is dg.AssetCheckSeverity.ERROR
+    ]
 
 
 def failure_messages(result: dg.ExecuteInProcessResult) -> list[str]:
@@ -113,7 +122,9 @@ def parse_years(text: str | None) -> tuple[str, str] | None:
         return None
     found = _YEARS.fullmatch(text)
     if not found or (found[2] and found[2] < found[1]):
-        raise ValueError(f"--years is {text!r}; expected a year or a range of years, as in 2015 or 2015..2019")
+        raise ValueError(
+            f"--years is {text!r}; expected a year or a range of years, as in 2015 or 2015..2019"
+        )
     return found[1], found[2] or found[1]
 
 
@@ -135,5 +146,3 @@ def _all_years(job: dg.JobDefinition) -> tuple[str, str]:
 
 def _figures(evaluation: dg.AssetCheckEvaluation) -> dict[str, Any]:
     return {name: value.value for name, value in evaluation.metadata.items()}
-
-

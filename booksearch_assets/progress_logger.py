@@ -10,7 +10,12 @@ import logging
 
 import dagster as dg
 
-_EVENTS = {"STEP_START": "started", "STEP_SUCCESS": "done", "STEP_FAILURE": "FAILED", "STEP_SKIPPED": "skipped"}
+_EVENTS = {
+    "STEP_START": "started",
+    "STEP_SUCCESS": "done",
+    "STEP_FAILURE": "FAILED",
+    "STEP_SKIPPED": "skipped",
+}
 
 
 class _ProgressHandler(logging.Handler):
@@ -36,7 +41,7 @@ def describe(record: logging.LogRecord) -> str | None:
     return f"  [dim]{message}[/dim]" if record.levelno >= logging.INFO else None
 
 
-@dg.logger(description="Steps and progress only, for a terminal.")
+@dg.logger
 def progress_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("booksearch_assets.progress", level=logging.INFO)
     logger.addHandler(_ProgressHandler())

@@ -27,20 +27,29 @@ def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=catalogue.key("collection"),
-        deps=[catalogue.key_of(table) for table in (catalogue.items, catalogue.urls, catalogue.embeddings(1))],
+        deps=[
+            catalogue.key_of(table) for table in (catalogue.items, catalogue.urls, catalogue.embeddings(1))
+        ],
         group_name=catalogue.name,
         kinds={"milvus"},
         pool=POOL_VECTOR_STORE,
         description="A new, sealed version of the vector collection, made from every partition. Not yet what readers see.",
     )
-    def collection(context: dg.AssetExecutionContext, lake: LakeResource, vector_store: VectorStoreResource) -> dg.MaterializeResult:
+    def collection(
+        context: dg.AssetExecutionContext, lake: LakeResource, vector_store: VectorStoreResource
+    ) -> dg.MaterializeResult:
         started = time.monotonic()
         store = lake.open()
         sources = _sources(store, catalogue, vectors_name)
         made = _provenance(sources)
         pending = store.begin(catalogue.collection)
         name = f"{catalogue.name}_{pending.version.replace('-', '_')}"
-        properties = {"bundle_id": made.bundle_id, "model_id": made.model_id, "source": made.source, "dump_date": _dump_date(sources)}
+        properties = {
+            "bundle_id": made.bundle_id,
+            "model_id": made.model_id,
+            "source": made.source,
+            "dump_date": _dump_date(sources),
+        }
         counts: dict[str, Counts] = {}
 
         def rows() -> Iterator[pa.Table]:
@@ -57,8 +66,15 @@ def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
             stored = vectors.seal(name)
         total = Counts.total(counts.values())
         by_partition = {partition: part.rows_out for partition, part in counts.items()}
-        facts = {**properties, "collection": name, "dimension": made.dimension, "rows_by_partition": by_partition}
-        inputs = inputs_of(*(commit for source in sources for commit in (source.items, source.urls, source.vectors)))
+        facts = {
+            **properties,
+            "collection": name,
+            "dimension": made.dimension,
+            "rows_by_partition": by_partition,
+        }
+        inputs = inputs_of(
+            *(commit for source in sources for commit in (source.items, source.urls, source.vectors))
+        )
         commit = pending.commit(rows=stored, counts=total, inputs=inputs, facts=facts)
         shown = {partition: float(rows) for partition, rows in by_partition.items()}
         return dg.MaterializeResult(
@@ -72,7 +88,13 @@ def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
                 "inputs": dg.MetadataValue.json(inputs),
                 "rows_by_partition": dg.MetadataValue.md(bars(shown, "rows")),
                 "fields": dg.MetadataValue.md(
-                    markdown_table(["field", "type"], [[f.name, f.kind.value] for f in catalogue.collection_spec(name, made.dimension, {}).fields])
+                    markdown_table(
+                        ["field", "type"],
+                        [
+                            [f.name, f.kind.value]
+                            for f in catalogue.collection_spec(name, made.dimension, {}).fields
+                        ],
+                    )
                 ),
             }
         )
@@ -99,9 +121,16 @@ class _Provenance:
 def _sources(store: Lake, catalogue: Catalogue, vectors_name: str) -> list[_Source]:
     partitions = store.partitions(vectors_name)
     if not partitions:
-        raise dg.Failure(f"{vectors_name} has no committed partition; materialise it first", allow_retries=False)
+        raise dg.Failure(
+            f"{vectors_name} has no committed partition; materialise it first", allow_retries=False
+        )
     return [
-        _Source(p, store.resolve(catalogue.items.name, p), store.resolve(catalogue.urls.name, p), store.resolve(vectors_name, p))
+        _Source(
+            p,
+            store.resolve(catalogue.items.name, p),
+            store.resolve(catalogue.urls.name, p),
+            store.resolve(vectors_name, p),
+        )
         for p in partitions
     ]
 
@@ -110,7 +139,9 @@ def _provenance(sources: list[_Source]) -> _Provenance:
     """The model and the source of every vector. Vectors of two models, or ids of two sources, are refused."""
     by_bundle: dict[str, list[str]] = {}
     for source in sources:
-        by_bundle.setdefault(f"{source.vectors.facts['bundle_id']} of {source.vectors.facts['source']}", []).append(source.partition)
+        by_bundle.setdefault(
+            f"{source.vectors.facts['bundle_id']} of {source.vectors.facts['source']}", []
+        ).append(source.partition)
     if len(by_bundle) > 1:
         found = "; ".join(f"{bundle}: {', '.join(partitions)}" for bundle, partitions in by_bundle.items())
         raise dg.Failure(

@@ -36,7 +36,12 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
         metadata=definition_metadata(EDITIONS),
         description=EDITIONS.description,
     )
-    def editions(context: dg.AssetExecutionContext, config: EditionsConfig, lake: LakeResource, spark: dg.ResourceParam[SparkLauncher]) -> dg.MaterializeResult:
+    def editions(
+        context: dg.AssetExecutionContext,
+        config: EditionsConfig,
+        lake: LakeResource,
+        spark: dg.ResourceParam[SparkLauncher],
+    ) -> dg.MaterializeResult:
         from booksearch_assets.compute.editions import EditionsParams
 
         store = lake.open()
@@ -44,14 +49,19 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
         dump_date = date.fromisoformat(dumps["editions"].facts["dump_date"])
         pending, quarantine = store.begin(EDITIONS.name), store.begin(QUARANTINE.name)
         params = EditionsParams(
-            chunks={source: [f"{dump.path}/{chunk['name']}" for chunk in dump.facts["chunks"]] for source, dump in dumps.items()},
+            chunks={
+                source: [f"{dump.path}/{chunk['name']}" for chunk in dump.facts["chunks"]]
+                for source, dump in dumps.items()
+            },
             staging=f"{quarantine.path}/_staging",
             output=pending.path,
             quarantine=quarantine.path,
             first_year=first_year,
             dump_year=dump_date.year,
         )
-        context.log.info("parsing %d lines of editions, works and authors", sum(dump.rows for dump in dumps.values()))
+        context.log.info(
+            "parsing %d lines of editions, works and authors", sum(dump.rows for dump in dumps.values())
+        )
         report = spark.run("editions", params, config.tuning)
         inputs = inputs_of(*dumps.values())
         facts = {"dump_date": str(dump_date), **report.figures}
@@ -60,7 +70,11 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
         years = {year: float(rows) for year, rows in sorted(report.figures["rows_by_year"].items())}
         return dg.MaterializeResult(
             metadata=commit_metadata(
-                store, EDITIONS, commit, report.seconds, {"editions_by_year": pictures.bars(years, "editions")}
+                store,
+                EDITIONS,
+                commit,
+                report.seconds,
+                {"editions_by_year": pictures.bars(years, "editions")},
             )
             | {"quarantined": rejects.rows, "dump_date": str(dump_date)}
             | {name: value for name, value in report.figures.items() if isinstance(value, int | float | str)}

@@ -14,7 +14,12 @@ from pydantic import Field
 
 from booksearch_assets.assets import pictures
 from booksearch_assets.assets.catalogue import Catalogue
-from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of, record_partitions
+from booksearch_assets.assets.reporting import (
+    commit_metadata,
+    definition_metadata,
+    inputs_of,
+    record_partitions,
+)
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
@@ -29,8 +34,14 @@ _DRAWN_VECTORS = 500
 class EmbeddingsConfig(dg.Config):
     """How covers are embedded."""
 
-    rows_per_task: int = Field(default=512, ge=1, description="Covers in one task and one shard of vectors: what a killed run may lose.")
-    batch_size: int = Field(default=16, ge=1, description="Covers in one forward pass. On a processor 8 to 32 are equally fast.")
+    rows_per_task: int = Field(
+        default=512,
+        ge=1,
+        description="Covers in one task and one shard of vectors: what a killed run may lose.",
+    )
+    batch_size: int = Field(
+        default=16, ge=1, description="Covers in one forward pass. On a processor 8 to 32 are equally fast."
+    )
     tuning: SparkTuning = SparkTuning()
 
 
@@ -47,15 +58,26 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         description=catalogue.embeddings(1).description,
     )
     def cover_embeddings(
-        context: dg.AssetExecutionContext, config: EmbeddingsConfig, lake: LakeResource, spark: dg.ResourceParam[SparkLauncher], model: ModelResource
+        context: dg.AssetExecutionContext,
+        config: EmbeddingsConfig,
+        lake: LakeResource,
+        spark: dg.ResourceParam[SparkLauncher],
+        model: ModelResource,
     ) -> None:
-        from booksearch_assets.compute.cover_embeddings import WORK_SCHEMA, CoverEmbeddingsParams, vectors_cache
+        from booksearch_assets.compute.cover_embeddings import (
+            WORK_SCHEMA,
+            CoverEmbeddingsParams,
+            vectors_cache,
+        )
 
         store, bundle = lake.open(), model.bundle()
         table = catalogue.embeddings(bundle.dimension)
         partitions = list(context.partition_keys)
         images = {partition: store.resolve(catalogue.images.name, partition) for partition in partitions}
-        listed = {partition: store.read(catalogue.images, partition, ["cover_id", "status", "shard"]) for partition in partitions}
+        listed = {
+            partition: store.read(catalogue.images, partition, ["cover_id", "status", "shard"])
+            for partition in partitions
+        }
         pending = store.begin(table.name)
         source = _one_source(images)
         cache = vectors_cache(store.root, source, bundle.bundle_id, bundle.dimension)
@@ -77,16 +99,34 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         rejected = _reasons(store.read_aside(params.rejections, EMBEDDING_REJECTIONS) if len(work) else None)
 
         index = cache.index([])
-        facts = {"bundle_id": bundle.bundle_id, "model_id": bundle.manifest.model_id, "dimension": bundle.dimension, "source": source}
+        facts = {
+            "bundle_id": bundle.bundle_id,
+            "model_id": bundle.manifest.model_id,
+            "dimension": bundle.dimension,
+            "source": source,
+        }
         metadata = {}
         for partition in partitions:
             ids = listed[partition]["cover_id"]
             found = index.filter(pc.is_in(index["cover_id"], ids))
-            pending.write((batch for rows in cache.read_keys(found) for batch in rows.to_batches()), table.schema, partition)
+            pending.write(
+                (batch for rows in cache.read_keys(found) for batch in rows.to_batches()),
+                table.schema,
+                partition,
+            )
             counts = _account(listed[partition], found["cover_id"], rejected)
-            commit = pending.commit(partition, counts=counts, inputs=inputs_of(images[partition]), facts=facts)
-            drawn = {"neighbour_similarity": pictures.histogram(_similarities(store.read(table, partition, ["vector"])), "cosine to the most similar other cover")}
-            metadata[partition] = commit_metadata(store, table, commit, report.seconds, drawn) | facts | report.figures
+            commit = pending.commit(
+                partition, counts=counts, inputs=inputs_of(images[partition]), facts=facts
+            )
+            drawn = {
+                "neighbour_similarity": pictures.histogram(
+                    _similarities(store.read(table, partition, ["vector"])),
+                    "cosine to the most similar other cover",
+                )
+            }
+            metadata[partition] = (
+                commit_metadata(store, table, commit, report.seconds, drawn) | facts | report.figures
+            )
         record_partitions(context, metadata)
 
     return cover_embeddings
@@ -113,7 +153,11 @@ def _without_vector(covers: pa.Table, index: pa.Table) -> pa.Table:
 
 
 def _reasons(rejections: pa.Table | None) -> dict[int, str]:
-    return dict(zip(rejections["cover_id"].to_pylist(), rejections["reason"].to_pylist(), strict=True)) if rejections else {}
+    return (
+        dict(zip(rejections["cover_id"].to_pylist(), rejections["reason"].to_pylist(), strict=True))
+        if rejections
+        else {}
+    )
 
 
 def _account(listed: pa.Table, embedded: pa.ChunkedArray, rejected: dict[int, str]) -> Counts:

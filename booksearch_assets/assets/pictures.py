@@ -29,14 +29,22 @@ def histogram(values: Sequence[float], label: str, bins: int = 30) -> str:
     return _plot(draw)
 
 
-def bars(values: Mapping[str, float], label: str, errors: Mapping[str, tuple[float, float]] | None = None, ceiling: float | None = None) -> str:
+def bars(
+    values: Mapping[str, float],
+    label: str,
+    errors: Mapping[str, tuple[float, float]] | None = None,
+    ceiling: float | None = None,
+) -> str:
     """One horizontal bar for each name; `errors` are (low, high) bounds, `ceiling` is the end of the axis."""
 
     def draw(axes: Axes) -> None:
         names = list(values)[::-1]
         spans = None
         if errors:
-            spans = [[max(values[n] - errors[n][0], 0) for n in names], [max(errors[n][1] - values[n], 0) for n in names]]
+            spans = [
+                [max(values[n] - errors[n][0], 0) for n in names],
+                [max(errors[n][1] - values[n], 0) for n in names],
+            ]
         axes.barh(names, [values[name] for name in names], xerr=spans, color=_INK, ecolor=_ACCENT)
         axes.set_xlabel(label)
         if ceiling is not None:

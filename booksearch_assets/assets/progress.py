@@ -20,12 +20,15 @@ def log_progress(context: dg.AssetExecutionContext) -> Progress:
     """A `Progress` that writes to the run's log every few seconds, and when a count is complete."""
     started: dict[str, float] = {}
     said: dict[str, float] = {}
+    complete: set[str] = set()
 
     def report(what: str, done: int, total: int | None = None) -> None:
         now = time.monotonic()
         begin = started.setdefault(what, now)
-        if done != total and now - said.get(what, begin) < _EVERY_SECONDS:
+        if what in complete or (done != total and now - said.get(what, begin) < _EVERY_SECONDS):
             return
+        if done == total:
+            complete.add(what)
         said[what] = now
         context.log.info(describe_progress(what, done, total, now - begin))
 

@@ -33,28 +33,43 @@ class RawDumpConfig(dg.Config):
     """Which dump to land."""
 
     date: str = Field(default="latest", description="`latest`, or the date of an older dump as YYYY-MM-DD.")
-    land_again: bool = Field(default=False, description="Land the dump even when the same file is in the lake already.")
+    land_again: bool = Field(
+        default=False, description="Land the dump even when the same file is in the lake already."
+    )
 
 
 @dg.multi_asset(
     name="raw_dump",
     specs=[
-        dg.AssetSpec(dg.AssetKey(["books", "raw_dump", kind]), description=_DESCRIPTIONS[kind], group_name="books", kinds={"python", "gzip"}, skippable=True)
+        dg.AssetSpec(
+            dg.AssetKey(["books", "raw_dump", kind]),
+            description=_DESCRIPTIONS[kind],
+            group_name="books",
+            kinds={"python", "gzip"},
+            skippable=True,
+        )
         for kind in KINDS
     ],
     can_subset=True,
     pool=POOL_OPEN_LIBRARY,
 )
 def raw_dump(
-    context: dg.AssetExecutionContext, config: RawDumpConfig, lake: LakeResource, open_library: OpenLibraryResource
+    context: dg.AssetExecutionContext,
+    config: RawDumpConfig,
+    lake: LakeResource,
+    open_library: OpenLibraryResource,
 ) -> Iterator[dg.MaterializeResult]:
     """The Open Library dump, its bytes untouched. The data version is the dump date."""
     from booksearch_assets.compute.raw_dump import land_dump
 
-    selected = [kind for kind in KINDS if dg.AssetKey(["books", "raw_dump", kind]) in context.selected_asset_keys]
+    selected = [
+        kind for kind in KINDS if dg.AssetKey(["books", "raw_dump", kind]) in context.selected_asset_keys
+    ]
     with open_library.reachable():
         site, downloads = open_library.dump_site(), Path(open_library.downloads)
-        for landed in land_dump(site, lake.open(), selected, config.date, config.land_again, downloads, log_progress(context)):
+        for landed in land_dump(
+            site, lake.open(), selected, config.date, config.land_again, downloads, log_progress(context)
+        ):
             commit = landed.commit
             for warning in landed.warnings:
                 context.log.warning(warning)
@@ -72,7 +87,13 @@ def raw_dump(
                     "source": commit.facts["url"],
                     "version": commit.version,
                     "chunks": dg.MetadataValue.md(
-                        markdown_table(["chunk", "lines", "bytes", "sha256"], [[c["name"], str(c["lines"]), str(c["gz_bytes"]), c["sha256"][:12]] for c in commit.facts["chunks"][:20]])
+                        markdown_table(
+                            ["chunk", "lines", "bytes", "sha256"],
+                            [
+                                [c["name"], str(c["lines"]), str(c["gz_bytes"]), c["sha256"][:12]]
+                                for c in commit.facts["chunks"][:20]
+                            ],
+                        )
                     ),
                 },
             )

@@ -27,14 +27,22 @@ def definition_metadata(table: Table) -> Metadata:
             name=column.name,
             type=str(column.type),
             description=column.description + (f" Unit: {column.unit}." if column.unit else ""),
-            constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=table.key == (column.name,)),
+            constraints=dg.TableColumnConstraints(
+                nullable=column.nullable, unique=table.key == (column.name,)
+            ),
         )
         for column in table.columns
     ]
     return {"dagster/column_schema": dg.TableSchema(columns=columns)}
 
 
-def commit_metadata(lake: Lake, table: Table, commit: Commit, seconds: float | None = None, pictures: Mapping[str, str] | None = None) -> Metadata:
+def commit_metadata(
+    lake: Lake,
+    table: Table,
+    commit: Commit,
+    seconds: float | None = None,
+    pictures: Mapping[str, str] | None = None,
+) -> Metadata:
     """Metadata of one committed partition. `pictures` are Markdown images by title."""
     metadata: Metadata = {
         "dagster/row_count": commit.rows,
@@ -53,10 +61,16 @@ def commit_metadata(lake: Lake, table: Table, commit: Commit, seconds: float | N
 
 def counts_metadata(counts: Counts) -> Metadata:
     """Rows in, out and rejected, with a table of the reasons."""
-    metadata: Metadata = {"rows_in": counts.rows_in, "rows_out": counts.rows_out, "rows_rejected": sum(counts.rejected.values())}
+    metadata: Metadata = {
+        "rows_in": counts.rows_in,
+        "rows_out": counts.rows_out,
+        "rows_rejected": sum(counts.rejected.values()),
+    }
     if counts.rejected:
         reasons = sorted(counts.rejected.items(), key=lambda item: -item[1])
-        metadata["rejected_by_reason"] = dg.MetadataValue.md(markdown_table(["reason", "rows"], [[k, str(v)] for k, v in reasons]))
+        metadata["rejected_by_reason"] = dg.MetadataValue.md(
+            markdown_table(["reason", "rows"], [[k, str(v)] for k, v in reasons])
+        )
     return metadata
 
 
@@ -68,7 +82,9 @@ def head(lake: Lake, table: Table, commit: Commit) -> pa.Table:
 
 def preview(rows: pa.Table) -> str:
     """A Markdown table of a few rows, long cells cut."""
-    return markdown_table(rows.column_names, [[_cell(value) for value in row.values()] for row in rows.to_pylist()])
+    return markdown_table(
+        rows.column_names, [[_cell(value) for value in row.values()] for row in rows.to_pylist()]
+    )
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:

@@ -28,7 +28,9 @@ def build_search(catalogue: Catalogue) -> dg.AssetsDefinition:
         pool=POOL_VECTOR_STORE,
         description="The published alias: what searches read. Moves to the newest collection once its checks hold.",
     )
-    def search(context: dg.AssetExecutionContext, lake: LakeResource, vector_store: VectorStoreResource) -> dg.MaterializeResult:
+    def search(
+        context: dg.AssetExecutionContext, lake: LakeResource, vector_store: VectorStoreResource
+    ) -> dg.MaterializeResult:
         store = lake.open()
         candidate = store.resolve(catalogue.collection)
         against = objections(store, candidate, REQUIRED_TO_PUBLISH)
@@ -42,7 +44,9 @@ def build_search(catalogue: Catalogue) -> dg.AssetsDefinition:
             before = vectors.published(catalogue.alias)
             vectors.publish(catalogue.alias, candidate.facts["collection"])
         pending = store.begin(published_table(catalogue.name))
-        pending.commit(rows=candidate.rows, inputs=inputs_of(candidate), facts={**candidate.facts, "replaced": before})
+        pending.commit(
+            rows=candidate.rows, inputs=inputs_of(candidate), facts={**candidate.facts, "replaced": before}
+        )
         return dg.MaterializeResult(
             metadata={
                 "alias": catalogue.alias,

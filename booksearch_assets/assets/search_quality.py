@@ -21,7 +21,11 @@ from booksearch_assets.resources.vector_store import VectorStoreResource
 class QualityConfig(dg.Config):
     """How much is measured."""
 
-    queries: int = Field(default=1000, ge=10, description="At most this many queries of each kind. The intervals narrow with its square root.")
+    queries: int = Field(
+        default=1000,
+        ge=10,
+        description="At most this many queries of each kind. The intervals narrow with its square root.",
+    )
 
 
 def build_search_quality(catalogue: Catalogue) -> dg.AssetsDefinition:
@@ -53,8 +57,16 @@ def build_search_quality(catalogue: Catalogue) -> dg.AssetsDefinition:
             report = measure_known_items(index, model.encoder(), queries)
         figures = report.figures()
         pending = store.begin(f"{catalogue.name}/search_quality")
-        pending.commit(rows=len(queries), inputs=inputs_of(live), facts={"collection": live.facts["collection"], **figures})
-        measures = {f"{kind} {name}": interval for kind, quality in report.kinds.items() for name, interval in quality.measures().items()}
+        pending.commit(
+            rows=len(queries),
+            inputs=inputs_of(live),
+            facts={"collection": live.facts["collection"], **figures},
+        )
+        measures = {
+            f"{kind} {name}": interval
+            for kind, quality in report.kinds.items()
+            for name, interval in quality.measures().items()
+        }
         values = {name: interval.value for name, interval in measures.items()}
         bounds = {name: (interval.low, interval.high) for name, interval in measures.items()}
         return dg.MaterializeResult(
@@ -64,9 +76,14 @@ def build_search_quality(catalogue: Catalogue) -> dg.AssetsDefinition:
                 "queries": len(queries),
                 "seconds": round(time.monotonic() - started, 2),
                 "inputs": dg.MetadataValue.json(inputs_of(live)),
-                "measures": dg.MetadataValue.md(bars(values, "measure, with 95 % interval", bounds, ceiling=1.0)),
+                "measures": dg.MetadataValue.md(
+                    bars(values, "measure, with 95 % interval", bounds, ceiling=1.0)
+                ),
                 "table": dg.MetadataValue.md(
-                    markdown_table(["measure", "value", "95 % interval"], [[n, f"{i.value:.3f}", f"{i.low:.3f} to {i.high:.3f}"] for n, i in measures.items()])
+                    markdown_table(
+                        ["measure", "value", "95 % interval"],
+                        [[n, f"{i.value:.3f}", f"{i.low:.3f} to {i.high:.3f}"] for n, i in measures.items()],
+                    )
                 ),
             }
         )

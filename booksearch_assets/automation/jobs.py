@@ -10,9 +10,17 @@ import dagster as dg
 
 def catalogue_job(name: str) -> dg.UnresolvedAssetJobDefinition:
     """Everything of a catalogue, from its source to its measured search."""
-    return dg.define_asset_job(name, selection=dg.AssetSelection.groups(name), description=f"The whole {name}/ graph, with its checks.")
+    return dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.groups(name),
+        description=f"The whole {name}/ graph, with its checks.",
+    )
 
 
 def checks_job() -> dg.UnresolvedAssetJobDefinition:
     """The checks alone, on what is committed: for CI, and after a change of rules."""
-    return dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks(), description="Every asset check, nothing materialised.")
+    return dg.define_asset_job(
+        "checks",
+        selection=dg.AssetSelection.all_asset_checks(),
+        description="Every asset check, nothing materialised.",
+    )

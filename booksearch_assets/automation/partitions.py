@@ -14,7 +14,10 @@ BY_YEAR = dg.BackfillPolicy.single_run()
 def publish_years(first_year: int) -> dg.TimeWindowPartitionsDefinition:
     """One partition for each year of publication, from `first_year` to the present year, which grows by itself."""
     # end_offset=1 opens the present year on its first of January instead of at its end.
-    return dg.TimeWindowPartitionsDefinition(cron_schedule="0 0 1 1 *", start=str(first_year), fmt="%Y", end_offset=1)
+    return dg.TimeWindowPartitionsDefinition(
+        cron_schedule="0 0 1 1 *", start=str(first_year), fmt="%Y", end_offset=1
+    )
+
 
 POOL_OPEN_LIBRARY = "open_library"
 """Steps that ask the Open Library services: one at a time, since the limit is theirs and for our whole address."""

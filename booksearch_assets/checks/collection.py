@@ -23,7 +23,11 @@ REQUIRED_TO_PUBLISH = ("counts_reconcile", "count_matches_embeddings", "self_mat
 def collection_rules(catalogue: Catalogue) -> list[Rule]:
     rules = [
         counts_rule(),
-        Rule("count_matches_embeddings", "The store holds as many rows as were made from the embeddings, in every partition.", _count),
+        Rule(
+            "count_matches_embeddings",
+            "The store holds as many rows as were made from the embeddings, in every partition.",
+            _count,
+        ),
         Rule("self_match", "Every sampled vector finds its own cover first.", _self_match),
         Rule(
             "quality_not_below_live",
@@ -56,7 +60,9 @@ def _self_match(scope: Scope) -> Outcome:
     from booksearch_assets.search.quality import self_match
 
     with scope.vector_store.open() as store:
-        result = self_match(store.index(scope.commits[0].facts["collection"]), sample=SELF_MATCH_SAMPLE, seed=0)
+        result = self_match(
+            store.index(scope.commits[0].facts["collection"]), sample=SELF_MATCH_SAMPLE, seed=0
+        )
     return Outcome(result.share == 1.0, {"sampled": result.sampled, "share": result.share})
 
 
@@ -75,9 +81,17 @@ def _quality_not_below_live(scope: Scope, catalogue: Catalogue) -> Outcome:
             return Outcome(True, _figures("candidate", measured) | {"live": live or "nothing is live yet"})
         if store.describe(live).properties["bundle_id"] != encoder.bundle_id:
             # The live vectors cannot be queried with the new model, so each is measured with its own elsewhere.
-            return Outcome(True, _figures("candidate", measured) | {"live": f"{live} is of another model and was not measured"})
+            return Outcome(
+                True,
+                _figures("candidate", measured)
+                | {"live": f"{live} is of another model and was not measured"},
+            )
         before = measure_known_items(store.index(live), encoder, queries)
-    worse = [kind for kind, kept in measured.kinds.items() if kind in before.kinds and kept.mrr.high < before.kinds[kind].mrr.low]
+    worse = [
+        kind
+        for kind, kept in measured.kinds.items()
+        if kind in before.kinds and kept.mrr.high < before.kinds[kind].mrr.low
+    ]
     return Outcome(not worse, _figures("candidate", measured) | _figures("live", before) | {"worse": worse})
 
 

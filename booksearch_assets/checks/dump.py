@@ -17,4 +17,7 @@ def _chunks_intact(scope: Scope) -> Outcome:
 
     problems = [problem for commit in scope.commits for problem in verify_chunks(commit.path)]
     lines = sum(commit.rows for commit in scope.commits)
-    return Outcome(not problems and lines > 0, {"lines": lines, "chunks": sum(len(c.facts["chunks"]) for c in scope.commits), "problems": problems})
+    return Outcome(
+        not problems and lines > 0,
+        {"lines": lines, "chunks": sum(len(c.facts["chunks"]) for c in scope.commits), "problems": problems},
+    )

@@ -23,11 +23,27 @@ def embeddings_rules(catalogue: Catalogue) -> list[Rule]:
         return rule.judge(scope)
 
     return [
-        Rule("contract", "Columns, types, nulls and vector width are those of the contract.", lambda scope: contract(scope, "contract")),
-        Rule("unique_keys", "One vector for each cover of a partition.", lambda scope: contract(scope, "unique_keys")),
+        Rule(
+            "contract",
+            "Columns, types, nulls and vector width are those of the contract.",
+            lambda scope: contract(scope, "contract"),
+        ),
+        Rule(
+            "unique_keys",
+            "One vector for each cover of a partition.",
+            lambda scope: contract(scope, "unique_keys"),
+        ),
         counts_rule(),
-        Rule("unit_vectors", f"Every vector is finite and its length is 1 within {NORM_TOLERANCE}.", lambda scope: _unit_vectors(scope, catalogue)),
-        Rule("model_manifest", "Every vector names the bundle in use, and its width is the bundle's.", lambda scope: _model_manifest(scope, catalogue)),
+        Rule(
+            "unit_vectors",
+            f"Every vector is finite and its length is 1 within {NORM_TOLERANCE}.",
+            lambda scope: _unit_vectors(scope, catalogue),
+        ),
+        Rule(
+            "model_manifest",
+            "Every vector names the bundle in use, and its width is the bundle's.",
+            lambda scope: _model_manifest(scope, catalogue),
+        ),
     ]
 
 
@@ -55,11 +71,18 @@ def _model_manifest(scope: Scope, catalogue: Catalogue) -> Outcome:
     problems = []
     for commit in scope.commits:
         table = catalogue.embeddings(int(commit.facts["dimension"]))
-        found = scope.lake.dataset([commit], table.schema).to_table(columns=["bundle_id"])["bundle_id"].unique().to_pylist()
+        found = (
+            scope.lake.dataset([commit], table.schema)
+            .to_table(columns=["bundle_id"])["bundle_id"]
+            .unique()
+            .to_pylist()
+        )
         if any(bundle_id != bundle.bundle_id for bundle_id in found):
             problems.append(f"{commit.partition}: vectors of {', '.join(map(str, found))}")
         if commit.facts["dimension"] != bundle.dimension:
-            problems.append(f"{commit.partition}: {commit.facts['dimension']} wide, the bundle gives {bundle.dimension}")
+            problems.append(
+                f"{commit.partition}: {commit.facts['dimension']} wide, the bundle gives {bundle.dimension}"
+            )
     return Outcome(not problems, {"expected": bundle.bundle_id, "problems": problems})
 
 

@@ -30,7 +30,12 @@ def _fetch_settled(scope: Scope) -> Outcome:
     statuses: Counter[str] = Counter()
     for commit in scope.commits:
         statuses.update(commit.facts.get("statuses", {}))
-    unsettled = sum(count for status, count in statuses.items() if status in {str(s.value) for s in RETRYABLE})
+    unsettled = sum(
+        count for status, count in statuses.items() if status in {str(s.value) for s in RETRYABLE}
+    )
     part = share(unsettled, statuses.total())
     figures = {"covers": statuses.total(), "unsettled": unsettled, "share": part, "statuses": dict(statuses)}
-    return Outcome(part <= MAX_UNSETTLED, figures | ({"do": "materialise cover_images again: only these are retried"} if unsettled else {}))
+    return Outcome(
+        part <= MAX_UNSETTLED,
+        figures | ({"do": "materialise cover_images again: only these are retried"} if unsettled else {}),
+    )

@@ -4,7 +4,7 @@ Belongs here: `Rule`, `Scope`, `Outcome` and the factory. One step runs all rule
 run is a process. Does not: the rules (`checks.tables`, `checks.embeddings`, `checks.collection`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +55,10 @@ def build_checks(asset: dg.AssetKey, table: str, rules: Sequence[Rule]) -> dg.As
 
     @dg.multi_asset_check(
         name="_".join([*asset.path, "checks"]),
-        specs=[dg.AssetCheckSpec(rule.name, asset=asset, blocking=rule.blocking, description=rule.description) for rule in rules],
+        specs=[
+            dg.AssetCheckSpec(rule.name, asset=asset, blocking=rule.blocking, description=rule.description)
+            for rule in rules
+        ],
         can_subset=True,
     )
     def checks(
@@ -67,20 +70,34 @@ def build_checks(asset: dg.AssetKey, table: str, rules: Sequence[Rule]) -> dg.As
     ) -> Iterator[dg.AssetCheckResult]:
         store = lake.open()
         partitions = partitions_in_scope(context.run.tags, store.partitions(table))
-        commits = [commit for commit in (store.current(table, partition) for partition in partitions) if commit]
+        commits = [
+            commit for commit in (store.current(table, partition) for partition in partitions) if commit
+        ]
         scope = Scope(store, commits, model, vector_store, open_library)
         for key in sorted(context.selected_asset_check_keys):
             rule = by_name[key.name]
             if commits:
                 outcome = rule.judge(scope)
             else:
-                outcome = Outcome(False, {"found": f"nothing of {table} is in the lake at {store.root}", "do": f"materialise {asset.to_user_string()}"})
-            yield dg.AssetCheckResult(asset_key=asset, check_name=rule.name, passed=outcome.passed, severity=rule.severity, metadata=outcome.figures)
+                outcome = Outcome(
+                    False,
+                    {
+                        "found": f"nothing of {table} is in the lake at {store.root}",
+                        "do": f"materialise {asset.to_user_string()}",
+                    },
+                )
+            yield dg.AssetCheckResult(
+                asset_key=asset,
+                check_name=rule.name,
+                passed=outcome.passed,
+                severity=rule.severity,
+                metadata=outcome.figures,
+            )
 
     return checks
 
 
-def partitions_in_scope(tags: dict[str, str], committed: list[str]) -> list[str]:
+def partitions_in_scope(tags: Mapping[str, str], committed: list[str]) -> list[str]:
     """The committed partitions that a run with these tags is about; all of them when it names none."""
     if committed == [""]:
         return committed

@@ -23,14 +23,24 @@ _SHOWN = 10
 def table_rules(table: Table) -> list[Rule]:
     """The rules of one table whose Arrow schema is known beforehand."""
     return [
-        Rule("contract", f"Columns, types and nulls are those of the contract of {table.name}.", lambda scope: _contract(scope, table)),
-        Rule("unique_keys", f"No two rows of a partition share {', '.join(table.key)}.", lambda scope: _unique_keys(scope, table)),
+        Rule(
+            "contract",
+            f"Columns, types and nulls are those of the contract of {table.name}.",
+            lambda scope: _contract(scope, table),
+        ),
+        Rule(
+            "unique_keys",
+            f"No two rows of a partition share {', '.join(table.key)}.",
+            lambda scope: _unique_keys(scope, table),
+        ),
         counts_rule(),
     ]
 
 
 def counts_rule() -> Rule:
-    return Rule("counts_reconcile", "Rows in = rows out + rows rejected, in every partition.", _counts_reconcile)
+    return Rule(
+        "counts_reconcile", "Rows in = rows out + rows rejected, in every partition.", _counts_reconcile
+    )
 
 
 def freshness_rule(max_age_days: int) -> Rule:
@@ -49,8 +59,17 @@ def _contract(scope: Scope, table: Table) -> Outcome:
     for commit in scope.commits:
         schema, nulls = _footers(scope, commit, table)
         if schema is not None:
-            problems += [f"{commit.partition or table.name}: {problem}" for problem in table.violations(schema, nulls)]
-    return Outcome(not problems, {"partitions": len(scope.commits), "problems": problems[:_SHOWN], "expected": str(table.schema.remove_metadata())})
+            problems += [
+                f"{commit.partition or table.name}: {problem}" for problem in table.violations(schema, nulls)
+            ]
+    return Outcome(
+        not problems,
+        {
+            "partitions": len(scope.commits),
+            "problems": problems[:_SHOWN],
+            "expected": str(table.schema.remove_metadata()),
+        },
+    )
 
 
 def _footers(scope: Scope, commit: Commit, table: Table) -> tuple[pa.Schema | None, dict[str, int]]:
@@ -93,19 +112,30 @@ def _counts_reconcile(scope: Scope) -> Outcome:
         if commit.counts is None:
             problems.append(f"{where}: no counts were recorded")
         elif commit.counts.unaccounted:
-            problems.append(f"{where}: {commit.counts.unaccounted} of {commit.counts.rows_in} rows are unaccounted for")
+            problems.append(
+                f"{where}: {commit.counts.unaccounted} of {commit.counts.rows_in} rows are unaccounted for"
+            )
     total = [commit.counts for commit in scope.commits if commit.counts]
     return Outcome(
         not problems,
-        {"rows_in": sum(c.rows_in for c in total), "rows_out": sum(c.rows_out for c in total), "problems": problems[:_SHOWN]},
+        {
+            "rows_in": sum(c.rows_in for c in total),
+            "rows_out": sum(c.rows_out for c in total),
+            "problems": problems[:_SHOWN],
+        },
     )
 
 
 def _freshness(scope: Scope, max_age_days: int) -> Outcome:
-    landed = min(datetime.strptime(commit.version[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC) for commit in scope.commits)
+    landed = min(
+        datetime.strptime(commit.version[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+        for commit in scope.commits
+    )
     age = (datetime.now(UTC) - landed).days
     dates = [commit.facts.get("dump_date", "") for commit in scope.commits]
-    return Outcome(age <= max_age_days, {"landed": landed.isoformat(), "days_old": age, "dump_date": max(dates)})
+    return Outcome(
+        age <= max_age_days, {"landed": landed.isoformat(), "days_old": age, "dump_date": max(dates)}
+    )
 
 
 def share(part: int, whole: int) -> float:

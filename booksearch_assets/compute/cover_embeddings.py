@@ -9,7 +9,7 @@ Belongs here: the distributed work. Does not: the model (`clip`), which covers n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -72,16 +72,27 @@ def run(spark: SparkSession, params: CoverEmbeddingsParams) -> StageReport:
     if plan.tasks:
         # One row a task: Spark may neither merge small slices nor split by bytes, which say nothing of the work.
         tasks = spark.range(0, plan.tasks, 1, numPartitions=plan.tasks)
-        tasks.mapInArrow(_embed_slices(params, plan), _REJECTION_DDL).write.mode("overwrite").parquet(params.rejections)
-        rejected = {r["reason"]: r["count"] for r in spark.read.parquet(params.rejections).groupBy("reason").count().collect()}
+        tasks.mapInArrow(_embed_slices(params, plan), _REJECTION_DDL).write.mode("overwrite").parquet(
+            params.rejections
+        )
+        rejected = {
+            r["reason"]: r["count"]
+            for r in spark.read.parquet(params.rejections).groupBy("reason").count().collect()
+        }
     seconds = time.monotonic() - started
     counts = Counts(params.rows, params.rows - sum(rejected.values()), rejected)
-    figures = {"tasks": plan.tasks, "plan": plan.explain(), "covers_per_second": round(params.rows / seconds, 1)}
+    figures = {
+        "tasks": plan.tasks,
+        "plan": plan.explain(),
+        "covers_per_second": round(params.rows / seconds, 1),
+    }
     return StageReport({"": counts}, seconds, figures)
 
 
-def _embed_slices(params: CoverEmbeddingsParams, plan: TaskPlan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _embed_slices(
+    params: CoverEmbeddingsParams, plan: TaskPlan
+) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    def embed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for task in batch.column(0).to_pylist():
                 yield from embed_slice(params, *plan.slice_of(task)).to_batches()
@@ -110,7 +121,10 @@ def embed_slice(params: CoverEmbeddingsParams, offset: int, length: int) -> pa.T
         vectors = vectors_cache(params.lake, params.source, encoder.bundle_id, encoder.dimension)
         vectors.append(_vector_rows(done, Bundle.open(params.bundle, verify="size")))
     columns = [[cover_id for cover_id, _ in rejected], [reason for _, reason in rejected]]
-    return pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, EMBEDDING_REJECTIONS.schema, strict=True)], schema=EMBEDDING_REJECTIONS.schema)
+    return pa.Table.from_arrays(
+        [pa.array(c, f.type) for c, f in zip(columns, EMBEDDING_REJECTIONS.schema, strict=True)],
+        schema=EMBEDDING_REJECTIONS.schema,
+    )
 
 
 def _decode(batch: pa.RecordBatch, rejected: list[tuple[int, str]]) -> tuple[list[int], list[Image.Image]]:
@@ -129,7 +143,12 @@ def _decode(batch: pa.RecordBatch, rejected: list[tuple[int, str]]) -> tuple[lis
 def _vector_rows(done: list[tuple[int, np.ndarray]], bundle: Bundle) -> pa.Table:
     schema = cover_vectors(bundle.dimension).schema
     vectors = np.stack([vector for _, vector in done]).astype(np.float32)
-    provenance = (bundle.manifest.model_id, bundle.manifest.revision, bundle.manifest.preprocessing_version, bundle.bundle_id)
+    provenance = (
+        bundle.manifest.model_id,
+        bundle.manifest.revision,
+        bundle.manifest.preprocessing_version,
+        bundle.bundle_id,
+    )
     columns = [
         pa.array([cover_id for cover_id, _ in done], pa.int64()),
         pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), bundle.dimension),

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from booksearch_assets.compute.download import download
-from booksearch_assets.compute.landing import BadDump, Landed, chunk_size_for, land
+from booksearch_assets.compute.landing import BadDump, chunk_size_for, land
 from booksearch_assets.openlibrary.dump_site import LATEST, DumpFile, DumpKind, DumpSite
 from booksearch_assets.tables.lake import Commit, Lake
 
@@ -32,7 +32,13 @@ class LandedFile:
 
 
 def land_dump(
-    site: DumpSite, lake: Lake, kinds: Sequence[str], when: str, again: bool, downloads: Path, progress: Progress
+    site: DumpSite,
+    lake: Lake,
+    kinds: Sequence[str],
+    when: str,
+    again: bool,
+    downloads: Path,
+    progress: Progress,
 ) -> Iterator[LandedFile]:
     """Land the dump files of `kinds` and commit each as `books/raw_dump/<kind>`, whose data version is the dump date.
 
@@ -52,7 +58,9 @@ def land_dump(
             damaged[date] = f"the dump of {date} proved damaged and was passed over: {error}"
             continue
         for landed, commit in pending:
-            yield LandedFile(landed.kind, commit(), (*damaged.values(), *landed.warnings), landed.seconds, landed.reused)
+            yield LandedFile(
+                landed.kind, commit(), (*damaged.values(), *landed.warnings), landed.seconds, landed.reused
+            )
         return
 
 
@@ -64,7 +72,9 @@ class _Landing:
     reused: bool
 
 
-def _land_one(file: DumpFile, lake: Lake, again: bool, downloads: Path, progress: Progress) -> tuple[_Landing, Callable[[], Commit]]:
+def _land_one(
+    file: DumpFile, lake: Lake, again: bool, downloads: Path, progress: Progress
+) -> tuple[_Landing, Callable[[], Commit]]:
     """Land one file; the returned call commits it, once every kind has proved sound."""
     kind, table = file.kind.value, f"books/raw_dump/{file.kind.value}"
     started = time.monotonic()
@@ -74,7 +84,11 @@ def _land_one(file: DumpFile, lake: Lake, again: bool, downloads: Path, progress
     path = downloads / file.url.rsplit("/", 1)[-1]
     downloads.mkdir(parents=True, exist_ok=True)
     received = download(
-        file.url, path, file.size, file.etag, on_progress=lambda p: progress(f"{kind}: bytes downloaded", p.received, p.total)
+        file.url,
+        path,
+        file.size,
+        file.etag,
+        on_progress=lambda p: progress(f"{kind}: bytes downloaded", p.received, p.total),
     )
     pending = lake.begin(table)
     landed = land(
@@ -85,6 +99,12 @@ def _land_one(file: DumpFile, lake: Lake, again: bool, downloads: Path, progress
         on_progress=lambda p: progress(f"{kind}: bytes landed", p.gz_read, p.gz_total),
     )
     path.unlink()
-    facts = {"dump_date": file.date, "url": file.url, "etag": file.etag, "raw_bytes": landed.raw_bytes, "chunks": [asdict(c) for c in landed.chunks]}
+    facts = {
+        "dump_date": file.date,
+        "url": file.url,
+        "etag": file.etag,
+        "raw_bytes": landed.raw_bytes,
+        "chunks": [asdict(c) for c in landed.chunks],
+    }
     landing = _Landing(kind, file.warnings, time.monotonic() - started, False)
     return landing, lambda: pending.commit(rows=landed.lines, data_version=file.date, facts=facts)

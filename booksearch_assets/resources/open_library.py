@@ -24,15 +24,30 @@ if TYPE_CHECKING:
 class OpenLibraryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The real services: dumps at openlibrary.org, covers at covers.openlibrary.org."""
 
-    dumps_url: str = Field(default="https://openlibrary.org", description="Site that redirects `latest` to a dated dump.")
+    dumps_url: str = Field(
+        default="https://openlibrary.org", description="Site that redirects `latest` to a dated dump."
+    )
     listing_url: str = Field(default="https://archive.org", description="Site that lists the dated dumps.")
     covers_url: str = Field(default="https://covers.openlibrary.org", description="The covers service.")
-    source: str = Field(default="openlibrary", description="Whose cover ids these are: caches of two sources are kept apart.")
-    contact: str = Field(default="", description="E-mail or page that the service can reach you at; part of the User-Agent.")
-    requests_per_minute: float = Field(default=300, gt=0, description="Covers asked in a minute. The service answers 429 above 400.")
+    source: str = Field(
+        default="openlibrary", description="Whose cover ids these are: caches of two sources are kept apart."
+    )
+    contact: str = Field(
+        default="", description="E-mail or page that the service can reach you at; part of the User-Agent."
+    )
+    requests_per_minute: float = Field(
+        default=300, gt=0, description="Covers asked in a minute. The service answers 429 above 400."
+    )
     concurrency: int = Field(default=16, ge=1, description="Covers asked at the same time.")
-    downloads: str = Field(description="Folder in which a dump is kept while it is downloaded, so that a cut download resumes.")
-    known_items: str = Field(default="", description="Parquet file of queries with known answers; empty measures with titles.")
+    downloads: str = Field(
+        description="Folder in which a dump is kept while it is downloaded, so that a cut download resumes."
+    )
+    redirect_hosts: list[str] = Field(
+        default_factory=list, description="Hosts, besides archive.org's, that covers may redirect to."
+    )
+    known_items: str = Field(
+        default="", description="Parquet file of queries with known answers; empty measures with titles."
+    )
 
     @contextmanager
     def reachable(self) -> Iterator[None]:
@@ -45,18 +60,28 @@ class OpenLibraryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return DumpSite(self.dumps_url, listing_url=self.listing_url)
 
     def fetch_policy(self) -> FetchPolicy:
-        from booksearch_assets.compute.fetch import FetchPolicy
+        from booksearch_assets.compute.fetch_policy import FetchPolicy
+        from booksearch_assets.openlibrary.covers import COVER_HOSTS
 
-        return FetchPolicy(requests_per_minute=self.requests_per_minute, concurrency=self.concurrency, contact=self.contact)
+        return FetchPolicy(
+            requests_per_minute=self.requests_per_minute,
+            concurrency=self.concurrency,
+            contact=self.contact,
+            allowed_hosts=(*COVER_HOSTS, *self.redirect_hosts),
+        )
 
 
 class SampleOpenLibraryResource(OpenLibraryResource):
     """The sample world on loopback: the same behaviour, no network."""
 
     folder: str = Field(description="Folder of the sample world's dumps.")
-    port: int = Field(description="Loopback port of the sample service. Change it with BOOKSEARCH_SAMPLE_PORT.")
+    port: int = Field(
+        description="Loopback port of the sample service. Change it with BOOKSEARCH_SAMPLE_PORT."
+    )
     editions: int = Field(description="Size of the sample world.")
-    seed: int = Field(default=0, description="Seed of the sample world: the same seed gives the same books and covers.")
+    seed: int = Field(
+        default=0, description="Seed of the sample world: the same seed gives the same books and covers."
+    )
     release: int = Field(default=0, description="Which of the world's monthly dumps is the latest.")
     requests_per_minute: float = Field(default=60_000, gt=0, description="Covers asked in a minute.")
 
@@ -65,7 +90,9 @@ class SampleOpenLibraryResource(OpenLibraryResource):
         """Starts the sample service for the time of the block, unless one answers on its port already."""
         from booksearch_assets.sample.service import running_service
 
-        with running_service(Path(self.folder), self.port, seed=self.seed, editions=self.editions, release=self.release):
+        with running_service(
+            Path(self.folder), self.port, seed=self.seed, editions=self.editions, release=self.release
+        ):
             yield
 
 
@@ -77,6 +104,7 @@ def sample_open_library(settings: Settings) -> SampleOpenLibraryResource:
         listing_url=url,
         covers_url=url,
         source=settings.source,
+        redirect_hosts=["localhost", "127.0.0.1"],
         downloads=str(settings.downloads),
         known_items=str(settings.sample_folder / f"known_items-{settings.sample_release}.parquet"),
         folder=str(settings.sample_folder),

@@ -48,7 +48,9 @@ class LocalSparkLauncher(SparkLauncher):
     """Spark inside this process, on all cores of this machine."""
 
     master: str = Field(default="local[*]", description="Spark master.")
-    base_config: dict[str, str] = Field(default_factory=dict, description="More Spark settings for every stage.")
+    base_config: dict[str, str] = Field(
+        default_factory=dict, description="More Spark settings for every stage."
+    )
 
     def run(self, stage: str, params: Any, tuning: SparkTuning) -> StageReport:
         module = import_module(f"booksearch_assets.compute.{stage}")
@@ -71,7 +73,11 @@ class LocalSparkLauncher(SparkLauncher):
         return LazyPySparkResource(spark_config=wanted).spark_session
 
     def _settings(self, tuning: SparkTuning) -> dict[str, str]:
-        shuffle = {"spark.sql.shuffle.partitions": str(tuning.shuffle_partitions)} if tuning.shuffle_partitions else {}
+        shuffle = (
+            {"spark.sql.shuffle.partitions": str(tuning.shuffle_partitions)}
+            if tuning.shuffle_partitions
+            else {}
+        )
         return {
             "spark.master": self.master,
             "spark.app.name": "booksearch_assets",

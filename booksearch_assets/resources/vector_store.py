@@ -17,7 +17,9 @@ class VectorStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Milvus: embedded (a local folder) or a server (http://host:19530)."""
 
     uri: str = Field(description="A local folder for Milvus Lite, or the address of a Milvus server.")
-    token: str = Field(default="", description="user:password or API key of the server; give it as an environment variable.")
+    token: str = Field(
+        default="", description="user:password or API key of the server; give it as an environment variable."
+    )
 
     @contextmanager
     def open(self) -> Iterator[VectorStore]:

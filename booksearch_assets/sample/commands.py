@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from booksearch_assets.sample.world import World
 from booksearch_assets.settings import Settings
@@ -17,8 +17,11 @@ SAMPLE_MODEL_ID = "booksearch/sample-clip"
 REQUIRED_RECALL = 0.90
 """Recall@10 among 1,000 held-out covers that the shipped model must reach."""
 
+
 def _bar() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )
 
 
 def write_world(folder: Path, editions: int, seed: int, release: int) -> None:
@@ -29,7 +32,11 @@ def write_world(folder: Path, editions: int, seed: int, release: int) -> None:
     world = World(seed=seed, editions=editions, release=release)
     with _bar() as bar:
         tasks = {file: bar.add_task(file.value, total=None) for file in DumpFile}
-        files = write_dump(world, folder, progress=lambda file, done, total: bar.update(tasks[file], completed=done, total=total))
+        files = write_dump(
+            world,
+            folder,
+            progress=lambda file, done, total: bar.update(tasks[file], completed=done, total=total),
+        )
     for file in DumpFile:
         Console().print(str(files.path(file)), highlight=False)
     Console().print(str(write_queries(world, folder)), highlight=False)
@@ -39,7 +46,9 @@ def serve_world(settings: Settings, port: int | None) -> None:
     """Serve the settings' world until stopped."""
     from booksearch_assets.sample.server import ServerOptions, serve
 
-    world = World(seed=settings.sample_seed, editions=settings.sample_editions, release=settings.sample_release)
+    world = World(
+        seed=settings.sample_seed, editions=settings.sample_editions, release=settings.sample_release
+    )
     options = ServerOptions(releases=tuple(range(world.release + 1)))
     serve(world, settings.sample_folder, settings.sample_port if port is None else port, options)
 
@@ -49,7 +58,9 @@ def paint_cover(settings: Settings, cover_id: int, file: Path) -> str:
     from booksearch_assets.sample.painter import cover_jpeg
     from booksearch_assets.sample.scenes import scene_of
 
-    world = World(seed=settings.sample_seed, editions=settings.sample_editions, release=settings.sample_release)
+    world = World(
+        seed=settings.sample_seed, editions=settings.sample_editions, release=settings.sample_release
+    )
     scene = scene_of(cover_id, world.seed)
     title, author = world.title_of_cover(cover_id)
     file.write_bytes(cover_jpeg(scene, title, author))
@@ -59,17 +70,20 @@ def paint_cover(settings: Settings, cover_id: int, file: Path) -> str:
 def train_clip(into: Path) -> None:
     """Train the sample model, say how it went, and make the folder a bundle."""
     from booksearch_assets.clip.bundle import write_manifest
+    from booksearch_assets.sample.clip_training import Phase, TrainingConfig, train
     from booksearch_assets.sample.clip_training import Progress as Step
-    from booksearch_assets.sample.clip_training import TrainingConfig, train
 
     config = TrainingConfig()
     with _bar() as bar:
-        tasks = {}
+        tasks: dict[Phase, TaskID] = {}
 
         def show(step: Step) -> None:
-            figures = [f"loss {step.loss:.3f}"] * (step.loss is not None) + [f"recall@10 {step.probe_recall:.2f}"] * (step.probe_recall is not None)
-            task = tasks.get(step.phase) or tasks.setdefault(step.phase, bar.add_task(step.phase.value, total=step.total))
-            bar.update(task, completed=step.done, description=" ".join([step.phase.value, *figures]))
+            if step.phase not in tasks:
+                tasks[step.phase] = bar.add_task(step.phase.value, total=step.total)
+            words = [step.phase.value]
+            words += [f"loss {step.loss:.3f}"] if step.loss is not None else []
+            words += [f"recall@10 {step.probe_recall:.2f}"] if step.probe_recall is not None else []
+            bar.update(tasks[step.phase], completed=step.done, description=" ".join(words))
 
         report = train(into, config, show)
     manifest = write_manifest(into, SAMPLE_MODEL_ID, f"seed-{config.seed}")

@@ -198,7 +198,7 @@ def _fit(text: str, face: str, width: int, height: int, largest: int) -> tuple[i
         lines = _wrap(text, face, size, width)
         room = max(1, int(height / (size * _LINE_HEIGHT)))
         broken = any(len(line) == 1 for line in lines) and len(text) > 1
-        if len(lines) <= room and (lines and not broken or size == _SMALLEST_SIZE):
+        if len(lines) <= room and ((lines and not broken) or size == _SMALLEST_SIZE):
             return size, lines
         if size == _SMALLEST_SIZE or not text:
             return size, lines[:room]

@@ -23,13 +23,17 @@ def known_items(index: VectorIndex, source: str = "", limit: int = 1000) -> pa.T
     """
     held = pa.Table.from_batches(list(index.scan(["cover_id", "title"])))
     first = held.group_by("cover_id", use_threads=False).aggregate([("title", "first")])
-    titles = pa.table({"cover_id": first["cover_id"], "query": first["title_first"], "kind": ["title"] * len(first)})
+    titles = pa.table(
+        {"cover_id": first["cover_id"], "query": first["title_first"], "kind": ["title"] * len(first)}
+    )
     titles = titles.filter(pc.not_equal(pc.utf8_trim_whitespace(titles["query"]), ""))
     kinds = [titles.cast(KNOWN_ITEMS.schema)]
     if source:
         given = pq.read_table(source, schema=KNOWN_ITEMS.schema)
         given = given.filter(pc.is_in(given["cover_id"], held["cover_id"]))
-        kinds += [given.filter(pc.equal(given["kind"], kind)) for kind in sorted(given["kind"].unique().to_pylist())]
+        kinds += [
+            given.filter(pc.equal(given["kind"], kind)) for kind in sorted(given["kind"].unique().to_pylist())
+        ]
     return pa.concat_tables([_sample(rows, limit) for rows in kinds])
 
 

@@ -92,6 +92,8 @@ class Lake:
                 self.filesystem, base = pafs.FileSystem.from_uri(root)
             else:
                 raise ValueError("expected one of these")
+            if scheme == "s3" and not base:
+                raise ValueError("it names no bucket")
         except (ValueError, OSError) as error:
             raise LakeError(
                 f"the lake root {root!r} is neither a folder nor a file:// or s3:// URI ({error}); set BOOKSEARCH_LAKE"
