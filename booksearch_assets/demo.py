@@ -28,7 +28,9 @@ def run_demo(editions: int | None) -> int:
     console = Console(highlight=False)
     use_instance(settings)
     started = time.monotonic()
-    console.print(f"[bold]books/[/bold] on a sample world of {settings.sample_editions:,} editions, in {settings.home}")
+    console.print(
+        f"[bold]books/[/bold] on a sample world of {settings.sample_editions:,} editions, in {settings.home}"
+    )
 
     from booksearch_assets.definitions import build_defs
 
@@ -38,7 +40,9 @@ def run_demo(editions: int | None) -> int:
         return code
     console.print(f"materialised in {time.monotonic() - started:.0f} s\n")
     search_and_print(settings, console)
-    console.print("\nsearch yourself: [bold]booksearch search \"a ship at sea\"[/bold]   see the graph: [bold]make ui[/bold]")
+    console.print(
+        '\nsearch yourself: [bold]booksearch search "a ship at sea"[/bold]   see the graph: [bold]make ui[/bold]'
+    )
     return 0
 
 

@@ -19,7 +19,18 @@ def serve_ui(settings: Settings, port: int) -> int:
     """Run `dagster dev` until it is stopped. Returns its exit code."""
     home = use_instance(settings)
     click.echo(f"Dagster instance {home}; open http://127.0.0.1:{port}")
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "booksearch_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "-m",
+        "booksearch_assets.definitions",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
     with _sample_service(settings):
         process = subprocess.Popen(command)
         try:
