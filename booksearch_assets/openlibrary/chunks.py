@@ -166,7 +166,7 @@ def read_lines(uri: str) -> Iterator[bytes]:
                 for line in text:
                     read += 1
                     yield line
-    except (EOFError, IsalError, OSError) as error:
+    except (EOFError, IsalError, OSError) as error:  # type: ignore[misc]  # isal's stub does not say what it is
         raise DamagedChunk(
             f"the chunk {uri} cannot be read after {read} whole lines: {error}. "
             "Expected the gzip file that was landed; land the dump again."
