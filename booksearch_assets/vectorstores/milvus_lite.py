@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 import threading
@@ -224,6 +225,8 @@ def _start(path: Path) -> _Database:
     from milvus_lite.adapter.grpc.server import start_server_in_thread
     from milvus_lite.exceptions import DataDirLockedError
 
+    # Calls that Lite lacks, which pymilvus makes with every connection, would each log a traceback.
+    logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
     try:
         server, engine, port = start_server_in_thread(str(path))
     except DataDirLockedError as error:
