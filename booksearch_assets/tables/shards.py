@@ -69,7 +69,7 @@ class ShardStore:
         if not problems and not rows.num_rows:
             problems = ["it is empty"]
         if not problems and len(rows[self._key].unique()) < len(rows):
-            problems = [f"it holds a {self._key} twice, so that neither row is the newest"]
+            problems = [f"it holds the same {self._key} twice, and neither row is the newest"]
         if problems:
             raise ValueError(
                 f"no shard for {self.name} in the lake at {self._lake.root}: {'; '.join(problems)}"
