@@ -94,7 +94,7 @@ def _release(java: Path) -> int | None:
         answer = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r'version "(\d+)', answer.stderr)
+    found = re.search(r'version "(?:1\.)?(\d+)', answer.stderr)
     return int(found[1]) if found else None
 
 

@@ -27,8 +27,8 @@ class TaskPlan:
 def plan_tasks(rows: int, cores: int, rows_per_task: int) -> TaskPlan:
     """Cut `rows` so that every core has work and no task is longer than `rows_per_task`.
 
-    A whole multiple of the cores, so that they finish together: embedding makes much of few bytes, and a plan by
-    file size would give a few thousand covers to one task on one core.
+    A whole multiple of the cores, so that they finish together, or else a task for each row. Embedding makes much of
+    few bytes: a plan by file size would give a few thousand covers to one task on one core.
     """
     if rows <= 0:
         return TaskPlan(0, 0)

@@ -1,0 +1,182 @@
+"""Settings: the defaults, every variable, and every value that is refused, by the name of its variable."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from booksearch_assets.settings import PACKAGE, Profile, Settings, SettingsError
+
+ONLY_SETTINGS = {"BOOKSEARCH_HOME": "/srv/books"}
+
+
+def test_an_empty_environment_is_the_sample_profile_under_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_environment({})
+    home = tmp_path / "data"
+    assert settings == Settings(
+        profile=Profile.SAMPLE,
+        home=home,
+        lake=str(home / "lake"),
+        milvus_uri=str(home / "milvus"),
+        milvus_token=False,
+        bundle=str(PACKAGE / "sample" / "model"),
+        sample_editions=2000,
+        sample_seed=0,
+        sample_release=0,
+        sample_port=8321,
+        first_year=2010,
+        contact="",
+    )
+    assert settings.dagster_home == home / "dagster"
+    assert settings.downloads == home / "downloads"
+    assert settings.sample_folder == home / "sample" / "0-2000"
+
+
+def test_every_variable_is_read() -> None:
+    settings = Settings.from_environment(
+        {
+            "BOOKSEARCH_PROFILE": "local",
+            "BOOKSEARCH_HOME": "/srv/books",
+            "BOOKSEARCH_LAKE": "s3://bucket/lake",
+            "BOOKSEARCH_MILVUS_URI": "http://milvus:19530",
+            "BOOKSEARCH_MILVUS_TOKEN": "root:secret",
+            "BOOKSEARCH_MODEL": "/srv/model",
+            "BOOKSEARCH_SAMPLE_EDITIONS": "100",
+            "BOOKSEARCH_SAMPLE_SEED": "7",
+            "BOOKSEARCH_SAMPLE_RELEASE": "11",
+            "BOOKSEARCH_SAMPLE_PORT": "65535",
+            "BOOKSEARCH_FIRST_YEAR": "1970",
+            "BOOKSEARCH_CONTACT": "me@example.org",
+        }
+    )
+    assert settings == Settings(
+        profile=Profile.LOCAL,
+        home=Path("/srv/books"),
+        lake="s3://bucket/lake",
+        milvus_uri="http://milvus:19530",
+        milvus_token=True,
+        bundle="/srv/model",
+        sample_editions=100,
+        sample_seed=7,
+        sample_release=11,
+        sample_port=65535,
+        first_year=1970,
+        contact="me@example.org",
+    )
+
+
+def test_the_secret_is_in_no_settings() -> None:
+    assert "s3cret" not in repr(Settings.from_environment({"BOOKSEARCH_MILVUS_TOKEN": "root:s3cret"}))
+
+
+def test_places_follow_the_home() -> None:
+    settings = Settings.from_environment(ONLY_SETTINGS)
+    assert (settings.lake, settings.milvus_uri) == ("/srv/books/lake", "/srv/books/milvus")
+
+
+@pytest.mark.parametrize(
+    "name", ["BOOKSEARCH_HOME", "BOOKSEARCH_LAKE", "BOOKSEARCH_MILVUS_URI", "BOOKSEARCH_MODEL"]
+)
+def test_places_are_absolute(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/reader")
+    field = {"BOOKSEARCH_HOME": "home", "BOOKSEARCH_LAKE": "lake", "BOOKSEARCH_MODEL": "bundle"}.get(
+        name, "milvus_uri"
+    )
+    found = [
+        str(getattr(Settings.from_environment({name: place}), field)) for place in ("some/place", "~/place")
+    ]
+    assert found == [str(tmp_path / "some" / "place"), "/home/reader/place"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PROFILE",
+        "HOME",
+        "LAKE",
+        "MILVUS_URI",
+        "MILVUS_TOKEN",
+        "MODEL",
+        "SAMPLE_PORT",
+        "FIRST_YEAR",
+        "CONTACT",
+    ],
+)
+def test_a_variable_that_is_set_to_nothing_counts_as_not_set(name: str) -> None:
+    # Compose files hand on BOOKSEARCH_LAKE=${BOOKSEARCH_LAKE:-} as an empty string.
+    assert Settings.from_environment({f"BOOKSEARCH_{name}": ""}) == Settings.from_environment({})
+
+
+@pytest.mark.parametrize("value", ["prod", "SAMPLE", "local ", "None"])
+def test_a_profile_that_is_none(value: str) -> None:
+    with pytest.raises(SettingsError, match="BOOKSEARCH_PROFILE is '.*'; it must be one of: sample, local"):
+        Settings.from_environment({"BOOKSEARCH_PROFILE": value})
+
+
+THIS_YEAR = date.today().year
+BOUNDS = {
+    "BOOKSEARCH_SAMPLE_EDITIONS": (100, 10_000_000),
+    "BOOKSEARCH_SAMPLE_SEED": (0, 999_999_999),
+    "BOOKSEARCH_SAMPLE_RELEASE": (0, 11),
+    "BOOKSEARCH_SAMPLE_PORT": (0, 65_535),
+    "BOOKSEARCH_FIRST_YEAR": (1970, THIS_YEAR),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+@pytest.mark.parametrize(
+    "value", ["many", "-1", "1.5", "1e3", " 200", "200\n", "+200", "0x7b2", "٢٠١٥", "²", "9" * 5000]
+)
+def test_what_is_no_whole_number(name: str, value: str) -> None:
+    lowest, highest = BOUNDS[name]
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment({name: value})
+    assert str(raised.value) == f"{name} is {value!r}; it must be a whole number from {lowest} to {highest}"
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_the_bounds_are_allowed_and_nothing_beyond(name: str) -> None:
+    lowest, highest = BOUNDS[name]
+    for number in (lowest, highest):
+        Settings.from_environment({name: str(number)})
+    for number in (lowest - 1, highest + 1):
+        with pytest.raises(SettingsError, match=name):
+            Settings.from_environment({name: str(number)})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("BOOKSEARCH_HOME", "s3://bucket/home", "a local folder"),
+        ("BOOKSEARCH_MODEL", "https://huggingface.co/openai/clip-vit-base-patch32", "a local folder"),
+        ("BOOKSEARCH_LAKE", "gs://bucket/lake", "a local folder or file://... or s3://..."),
+        ("BOOKSEARCH_LAKE", "s3a://bucket/lake", "a local folder or file://... or s3://..."),
+        (
+            "BOOKSEARCH_MILVUS_URI",
+            "grpc://milvus:19530",
+            "a local folder or file://... or http://... or https://... or tcp://...",
+        ),
+    ],
+)
+def test_a_uri_that_cannot_be_used(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment({name: value})
+    assert str(raised.value) == f"{name} is {value!r}; it must be {allowed}"
+
+
+def test_caches_of_two_sample_worlds_and_of_the_real_one_are_kept_apart() -> None:
+    environments = [
+        {"BOOKSEARCH_PROFILE": "local"},
+        {},
+        {"BOOKSEARCH_SAMPLE_SEED": "1"},
+        {"BOOKSEARCH_SAMPLE_EDITIONS": "500"},
+    ]
+    found = [Settings.from_environment(environment) for environment in environments]
+    assert len({settings.source for settings in found}) == 4
+    assert len({settings.sample_folder for settings in found[1:]}) == 3
