@@ -67,7 +67,12 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
             min_side=config.min_side,
             output=kept.path,
         )
-        report = spark.run("cover_urls", params, config.tuning)
+        report = spark.run(
+            "cover_urls",
+            params,
+            config.tuning,
+            sum(commit.size for commit in fiction.values()) + sizes.facts["raw_bytes"],
+        )
         metadata = {}
         for year in years:
             inputs = inputs_of(fiction[year], sizes)

@@ -62,7 +62,9 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
         context.log.info(
             "parsing %d lines of editions, works and authors", sum(dump.rows for dump in dumps.values())
         )
-        report = spark.run("editions", params, config.tuning)
+        report = spark.run(
+            "editions", params, config.tuning, sum(dump.facts["raw_bytes"] for dump in dumps.values())
+        )
         inputs = inputs_of(*dumps.values())
         facts = {"dump_date": str(dump_date), **report.figures}
         rejects = quarantine.commit(inputs=inputs)

@@ -95,7 +95,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
             rows_per_task=config.rows_per_task,
             batch_size=config.batch_size,
         )
-        report = spark.run("cover_embeddings", params, config.tuning)
+        report = spark.run("cover_embeddings", params, config.tuning, work.nbytes)
         rejected = _reasons(store.read_aside(params.rejections, EMBEDDING_REJECTIONS) if len(work) else None)
 
         index = cache.index([])

@@ -23,6 +23,10 @@ from booksearch_assets.tables.books import EDITIONS, FILTER_REJECTIONS, FILTERED
 from booksearch_assets.tables.counts import Counts
 
 
+_PARQUET_RATIO = 4
+"""Bytes of rows for each byte of their Parquet."""
+
+
 class FilterConfig(dg.Config):
     """Which books are kept."""
 
@@ -65,7 +69,7 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
         context.log.info(
             "filtering %d editions with profile %s for %d years", editions.rows, chosen.name, len(years)
         )
-        report = spark.run("filtered_fiction", params, config.tuning)
+        report = spark.run("filtered_fiction", params, config.tuning, _PARQUET_RATIO * editions.size)
         facts = {"profile": chosen.name, "dump_date": editions.facts["dump_date"]}
         metadata = {}
         for year in years:

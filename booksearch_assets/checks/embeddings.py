@@ -88,4 +88,4 @@ def _model_manifest(scope: Scope, catalogue: Catalogue) -> Outcome:
 
 def _matrix(column: pa.FixedSizeListArray) -> np.ndarray:
     values = column.flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(len(column), -1)
+    return values.reshape(len(column), column.type.list_size)

@@ -1,6 +1,6 @@
 """How many tasks a stage is cut into.
 
-Belongs here: pure arithmetic from rows and cores to tasks. Does not: Spark settings (`resources.spark`).
+Belongs here: pure arithmetic from rows, bytes and cores to tasks. Does not: Spark settings (`resources.spark`).
 """
 
 from __future__ import annotations
@@ -34,3 +34,16 @@ def plan_tasks(rows: int, cores: int, rows_per_task: int) -> TaskPlan:
         return TaskPlan(0, 0)
     waves = max(1, -(-rows // (rows_per_task * cores)))
     return TaskPlan(rows, min(rows, waves * cores))
+
+
+SHUFFLE_BYTES = 32 * 2**20
+"""Bytes of input for each partition of a shuffle: small enough to sort in memory, large enough to be worth a task."""
+
+
+def plan_shuffle(input_bytes: int, cores: int) -> int:
+    """Partitions of joins and aggregations over an input of so many bytes.
+
+    Spark's own 200 are too many for a small input, where starting them takes longer than their work, and too few for
+    a dump.
+    """
+    return max(2 * cores, -(-input_bytes // SHUFFLE_BYTES))

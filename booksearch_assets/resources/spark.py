@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from booksearch_assets.compute.plan import plan_shuffle
 from booksearch_assets.tables.counts import StageReport
 
 
@@ -28,7 +29,7 @@ class SparkTuning(dg.Config):
     shuffle_partitions: int = Field(
         default=0,
         ge=0,
-        description="Partitions of joins and aggregations; 0 leaves them to adaptive execution. Set it only when one task spills for long.",
+        description="Partitions of joins and aggregations; 0 plans them from the size of the input. Set it when one task spills for long.",
     )
     max_partition_bytes: str = Field(
         default="64m",
@@ -40,8 +41,11 @@ class SparkLauncher(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     """Runs a stage of `compute` somewhere with Spark."""
 
     @abstractmethod
-    def run(self, stage: str, params: Any, tuning: SparkTuning) -> StageReport:
-        """Run `booksearch_assets.compute.<stage>` with its params. Raises whatever stops the stage."""
+    def run(self, stage: str, params: Any, tuning: SparkTuning, input_bytes: int) -> StageReport:
+        """Run `booksearch_assets.compute.<stage>` with its params, over an input of about `input_bytes`.
+
+        Raises whatever stops the stage.
+        """
 
 
 class LocalSparkLauncher(SparkLauncher):
@@ -52,9 +56,11 @@ class LocalSparkLauncher(SparkLauncher):
         default_factory=dict, description="More Spark settings for every stage."
     )
 
-    def run(self, stage: str, params: Any, tuning: SparkTuning) -> StageReport:
-        module = import_module(f"booksearch_assets.compute.{stage}")
-        report = module.run(self._session(tuning), params)
+    def run(self, stage: str, params: Any, tuning: SparkTuning, input_bytes: int) -> StageReport:
+        session = self._session(tuning)
+        planned = plan_shuffle(input_bytes, session.sparkContext.defaultParallelism)
+        session.conf.set("spark.sql.shuffle.partitions", tuning.shuffle_partitions or planned)
+        report = import_module(f"booksearch_assets.compute.{stage}").run(session, params)
         if not isinstance(report, StageReport):
             raise TypeError(f"stage {stage} returned {type(report).__name__}, expected a StageReport")
         return report
@@ -62,6 +68,8 @@ class LocalSparkLauncher(SparkLauncher):
     def _session(self, tuning: SparkTuning) -> Any:
         # Workers run `python3` from PATH unless told otherwise, which is not the interpreter that has our packages.
         os.environ["PYSPARK_PYTHON"] = sys.executable
+        # Else Spark warns of the host's name, and a worker may be asked to connect to an address that is not reachable.
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         from dagster_pyspark import LazyPySparkResource
         from pyspark.sql import SparkSession
 
@@ -70,14 +78,11 @@ class LocalSparkLauncher(SparkLauncher):
         if running is not None and not _has(running, wanted):
             # A running JVM keeps its static settings and still reports the new ones, so it is stopped for real.
             running.stop()
-        return LazyPySparkResource(spark_config=wanted).spark_session
+        session = LazyPySparkResource(spark_config=wanted).spark_session
+        session.sparkContext.setLogLevel("ERROR")
+        return session
 
     def _settings(self, tuning: SparkTuning) -> dict[str, str]:
-        shuffle = (
-            {"spark.sql.shuffle.partitions": str(tuning.shuffle_partitions)}
-            if tuning.shuffle_partitions
-            else {}
-        )
         return {
             "spark.master": self.master,
             "spark.app.name": "booksearch_assets",
@@ -90,7 +95,6 @@ class LocalSparkLauncher(SparkLauncher):
             "spark.ui.showConsoleProgress": "false",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
-            **shuffle,
             **self.base_config,
         }
 
