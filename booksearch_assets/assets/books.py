@@ -5,6 +5,7 @@ Belongs here: the list of what makes the catalogue. A third catalogue is one mor
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import dagster as dg
@@ -39,14 +40,17 @@ def books_catalogue(first_year: int) -> Catalogue:
 
 def books_assets(catalogue: Catalogue, first_year: int) -> Sequence[dg.AssetsDefinition]:
     """The whole `books/` graph, in the order in which it runs."""
-    return [
-        raw_dump,
-        build_editions(first_year),
-        build_filtered_fiction(catalogue.partitions),
-        build_cover_urls(catalogue.partitions),
-        build_images(catalogue),
-        build_embeddings(catalogue),
-        build_collection(catalogue),
-        build_search(catalogue),
-        build_search_quality(catalogue),
-    ]
+    with warnings.catch_warnings():
+        # `backfill_policy` has been beta since 2023; every command would print the warning once for each asset.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return [
+            raw_dump,
+            build_editions(first_year),
+            build_filtered_fiction(catalogue.partitions),
+            build_cover_urls(catalogue.partitions),
+            build_images(catalogue),
+            build_embeddings(catalogue),
+            build_collection(catalogue),
+            build_search(catalogue),
+            build_search_quality(catalogue),
+        ]

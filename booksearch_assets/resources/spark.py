@@ -10,6 +10,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -17,6 +18,9 @@ from pydantic import Field
 
 from booksearch_assets.compute.plan import plan_shuffle
 from booksearch_assets.tables.counts import StageReport
+
+
+_LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
 class SparkTuning(dg.Config):
@@ -78,15 +82,14 @@ class LocalSparkLauncher(SparkLauncher):
         if running is not None and not _has(running, wanted):
             # A running JVM keeps its static settings and still reports the new ones, so it is stopped for real.
             running.stop()
-        session = LazyPySparkResource(spark_config=wanted).spark_session
-        session.sparkContext.setLogLevel("ERROR")
-        return session
+        return LazyPySparkResource(spark_config=wanted).spark_session
 
     def _settings(self, tuning: SparkTuning) -> dict[str, str]:
         return {
             "spark.master": self.master,
             "spark.app.name": "booksearch_assets",
             "spark.driver.memory": tuning.driver_memory,
+            "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
             "spark.sql.files.maxPartitionBytes": tuning.max_partition_bytes,
             "spark.sql.session.timeZone": "UTC",
             "spark.sql.parquet.compression.codec": "zstd",
