@@ -113,11 +113,15 @@ def _read_sizes(spark: SparkSession, chunks: list[str], editions: DataFrame) -> 
         """,
         lines=lines,
     )
-    wanted = editions.where("cover_id IS NOT NULL").select("cover_id").distinct().withColumn("wanted", F.lit(True))
+    wanted = (
+        editions.where("cover_id IS NOT NULL").select("cover_id").distinct().withColumn("wanted", F.lit(True))
+    )
     found = listed.join(small(wanted, wanted.count()), "cover_id", "left").where("wanted OR cover_id IS NULL")
     newest = F.max(F.struct("created", "width", "height")).alias("newest")
-    return found.groupBy("cover_id").agg(newest, F.count("*").alias("lines")).select(
-        "cover_id", "newest.width", "newest.height", "lines"
+    return (
+        found.groupBy("cover_id")
+        .agg(newest, F.count("*").alias("lines"))
+        .select("cover_id", "newest.width", "newest.height", "lines")
     )
 
 

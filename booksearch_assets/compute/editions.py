@@ -109,33 +109,42 @@ def _stage(spark: SparkSession, params: EditionsParams, source: Source) -> _Stag
     _parse(spark, params.chunks.get(source, []), source, params.dump_year, folder)
     parsed = spark.read.schema(spark_schema(PARSINGS[source].schema)).parquet(folder)
     redirect = "location IS NOT NULL" if "location" in parsed.columns else "false"
-    tally = parsed.groupBy("reason", F.expr(redirect).alias("redirect")).count().collect()
-    rejected = {row["reason"]: row["count"] for row in tally if row["reason"]}
-    lines = sum(row["count"] for row in tally)
-
-    superseded = f"{folder}_superseded"
-    spark.sql(
-        f"""
-        SELECT chunk, line FROM (
-            SELECT chunk, line, row_number() OVER (
-                PARTITION BY {_KEY[source]} ORDER BY revision DESC, last_modified DESC, chunk DESC, line DESC
-            ) AS age
-            FROM {{parsed}} WHERE reason IS NULL
-        ) WHERE age > 1
-        """,
-        parsed=parsed,
-    ).write.parquet(superseded)
-    older = spark.read.schema("chunk string, line long").parquet(superseded)
-    dropped = older.count()
+    tally = parsed.groupBy("reason").agg(
+        F.count("*").alias("lines"),
+        F.count_distinct(_KEY[source]).alias("keys"),
+        F.expr(f"count_if({redirect})").alias("redirects"),
+    )
+    by_reason = {row["reason"]: row for row in tally.collect()}
+    lines = sum(row["lines"] for row in by_reason.values())
+    rejected = {reason: row["lines"] for reason, row in by_reason.items() if reason}
+    records = by_reason.get(None)
     newest = parsed.where("reason IS NULL")
-    if dropped:
-        newest = newest.join(small(older, dropped), ["chunk", "line"], "left_anti")
-        rejected[SUPERSEDED] = dropped
+    superseded = records["lines"] - records["keys"] if records else 0
+    if superseded:
+        rejected[SUPERSEDED] = superseded
+        newest = newest.join(
+            small(_superseded(spark, newest, _KEY[source]), superseded), ["chunk", "line"], "left_anti"
+        )
     return _Staged(
         parsed=parsed,
         newest=newest.drop("chunk", "line", "reason", "raw"),
         counts=Counts(lines, lines - sum(rejected.values()), rejected),
-        redirects=sum(row["count"] for row in tally if row["redirect"]),
+        redirects=records["redirects"] if records else 0,
+    )
+
+
+def _superseded(spark: SparkSession, records: DataFrame, key: str) -> DataFrame:
+    """(chunk, line) of every record that a newer one of the same key supersedes."""
+    return spark.sql(
+        f"""
+        SELECT chunk, line FROM (
+            SELECT chunk, line, row_number() OVER (
+                PARTITION BY {key} ORDER BY revision DESC, last_modified DESC, chunk DESC, line DESC
+            ) AS age
+            FROM {{records}}
+        ) WHERE age > 1
+        """,
+        records=records,
     )
 
 
@@ -161,17 +170,25 @@ def _write_quarantine(staged: dict[Source, _Staged], folder: str) -> None:
     if not any(rows.rejected for rows in staged.values()):
         return
     rejects = [
-        rows.parsed.where("reason IS NOT NULL").selectExpr(f"'{source}' AS source", "chunk", "line", "reason", "raw")
+        rows.parsed.where("reason IS NOT NULL").selectExpr(
+            f"'{source}' AS source", "chunk", "line", "reason", "raw"
+        )
         for source, rows in staged.items()
     ]
     all_rejects = reduce(DataFrame.unionByName, rejects).select(*QUARANTINE.column_names)
     all_rejects.hint("rebalance").write.mode("append").parquet(folder)
 
 
-def _write_editions(spark: SparkSession, params: EditionsParams, staged: dict[Source, _Staged]) -> dict[str, Any]:
-    """Join and write EDITIONS. Returns the figures of the report that tell of the table."""
-    authors = _Catalogue.of(spark, staged[Source.AUTHORS], f"{params.staging}/author_redirects")
-    works = _Catalogue.of(spark, staged[Source.WORKS], f"{params.staging}/work_redirects")
+def _write_editions(
+    spark: SparkSession, params: EditionsParams, staged: dict[Source, _Staged]
+) -> dict[str, Any]:
+    """Join and write EDITIONS. Returns the figures of the report that tell of the table.
+
+    `orphans` are editions that name no work, `missing_works` those whose work the dump does not have, and
+    `redirected_works` those that name a merged work.
+    """
+    authors = _Catalogue.of(spark, staged[Source.AUTHORS])
+    works = _Catalogue.of(spark, staged[Source.WORKS])
     credited_works = f"{params.staging}/credited_works"
     _credited_works(spark, works, authors).write.parquet(credited_works)
     works = replace(works, records=spark.read.parquet(credited_works))
@@ -183,54 +200,64 @@ def _write_editions(spark: SparkSession, params: EditionsParams, staged: dict[So
     write_years(rows.withColumn("year", year), EDITIONS, params.output)
 
     written = spark.read.schema("work_key string, year string").parquet(params.output)
-    by_year = written.groupBy("year").agg(F.count("*").alias("rows"), F.count("work_key").alias("with_work")).collect()
+    by_year = (
+        written.groupBy("year")
+        .agg(F.count("*").alias("rows"), F.count("work_key").alias("with_work"))
+        .collect()
+    )
     rows_by_year = {row["year"]: row["rows"] for row in by_year}
-    orphans = editions.where("work_reference IS NULL").count()
+    references = editions.select("work_reference", F.col("work_reference").alias("followed"))
+    orphans, redirected = (
+        works.follow(references, "followed")
+        .selectExpr("count_if(work_reference IS NULL)", "count_if(work_reference != followed)")
+        .collect()[0]
+    )
     return {
         "rows_by_year": {year: rows_by_year.get(year, 0) for year in params.years},
         "orphans": orphans,
         "missing_works": sum(rows_by_year.values()) - orphans - sum(row["with_work"] for row in by_year),
-        "redirected_works": works.count_redirected(editions.select("work_reference"), "work_reference"),
+        "redirected_works": redirected,
     }
 
 
 @dataclass(frozen=True)
 class _Catalogue:
-    """The records of one source by key, and, where some were merged, which key leads to which record."""
+    """The records of one source, and, where some were merged, to which key the key of each of those leads."""
 
     records: DataFrame
-    redirects: DataFrame
-    redirect_count: int
+    redirects: DataFrame | None
 
     @classmethod
-    def of(cls, spark: SparkSession, staged: _Staged, folder: str) -> Self:
-        """Part records from redirects, and follow these to their end; `folder` is working room."""
+    def of(cls, spark: SparkSession, staged: _Staged) -> Self:
+        """Part records from redirects, and follow these to their end."""
         records = staged.newest.where("location IS NULL").drop("location")
-        hops = staged.newest.where("location IS NOT NULL").select("key", "location")
         if not staged.redirects:
-            return cls(records, hops, 0)
-        hops.write.parquet(folder)
-        hops = followed = spark.read.schema("key string, location string").parquet(folder)
-        # A loop, or a longer chain, ends at the key of another redirect, which no record has: it leads nowhere.
-        for _ in range(MAX_REDIRECTS - 1):
-            onward = small(hops.toDF("location", "onward"), staged.redirects)
-            end = F.coalesce("onward", "location").alias("location")
-            followed = followed.join(onward, "location", "left").select("key", end)
-        return cls(records, followed, staged.redirects)
+            return cls(records, None)
+        found = staged.newest.where("location IS NOT NULL").select("key", "location").toArrow()
+        ends = follow_redirects(
+            dict(zip(found["key"].to_pylist(), found["location"].to_pylist(), strict=True))
+        )
+        table = pa.table({"key": list(ends), "location": list(ends.values())})
+        return cls(records, small(spark.createDataFrame(table), len(ends)))
 
     def follow(self, rows: DataFrame, reference: str) -> DataFrame:
         """`rows` with the keys in the column `reference` replaced by those that they lead to."""
-        if not self.redirect_count:
+        if self.redirects is None:
             return rows
-        redirects = small(self.redirects.toDF(reference, "_location"), self.redirect_count)
+        redirects = self.redirects.toDF(reference, "_location")
         followed = F.coalesce("_location", reference)
         return rows.join(redirects, reference, "left").withColumn(reference, followed).drop("_location")
 
-    def count_redirected(self, rows: DataFrame, reference: str) -> int:
-        """How many of `rows` refer to a merged record."""
-        if not self.redirect_count:
-            return 0
-        return rows.join(small(self.redirects.toDF(reference, "_location"), self.redirect_count), reference).count()
+
+def follow_redirects(hops: dict[str, str]) -> dict[str, str]:
+    """Where each key of `hops` leads to after at most MAX_REDIRECTS hops.
+
+    A loop, or a longer chain, ends at the key of another redirect, which no record has: it leads nowhere.
+    """
+    ends = hops
+    for _ in range(MAX_REDIRECTS - 1):
+        ends = {key: hops.get(end, end) for key, end in ends.items()}
+    return ends
 
 
 def _names(spark: SparkSession, owners: DataFrame, authors: _Catalogue) -> DataFrame:

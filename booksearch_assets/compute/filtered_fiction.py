@@ -45,7 +45,9 @@ class FilteredFictionParams:
 
     @property
     def filter_profile(self) -> FilterProfile:
-        return profile(self.profile) if isinstance(self.profile, str) else FilterProfile.from_json(self.profile)
+        return (
+            profile(self.profile) if isinstance(self.profile, str) else FilterProfile.from_json(self.profile)
+        )
 
 
 def run(spark: SparkSession, params: FilteredFictionParams) -> StageReport:
@@ -55,7 +57,9 @@ def run(spark: SparkSession, params: FilteredFictionParams) -> StageReport:
     wanted = params.filter_profile
     stored = spark.read.schema(spark_schema(EDITIONS.schema).add("year", "string")).parquet(params.editions)
     total = stored.count()
-    editions = stored.where(F.col("year").isin(params.years)) if wanted.year_column == _LAID_OUT_BY else stored
+    editions = (
+        stored.where(F.col("year").isin(params.years)) if wanted.year_column == _LAID_OUT_BY else stored
+    )
     judged = with_outcome(editions.drop("year"), wanted, params.dump_year)
     rows = judged.withColumn("publish_year", F.col("year")).withColumn("year", F.col("year").cast("string"))
     # Kept for the three actions below: the table is read, and the rules are evaluated, once.
@@ -128,7 +132,10 @@ def _columns() -> list[Column]:
     """What is written: every column of a kept row, and of a rejected one its key alone."""
     narrow = ("year", "reason", *FILTER_REJECTIONS.key)
     wide = [name for name in FILTERED_FICTION.column_names if name not in narrow]
-    return [*map(F.col, narrow), *(F.when(F.col("reason").isNull(), F.col(name)).alias(name) for name in wide)]
+    return [
+        *map(F.col, narrow),
+        *(F.when(F.col("reason").isNull(), F.col(name)).alias(name) for name in wide),
+    ]
 
 
 def _counts(reasons: dict[str | None, int]) -> Counts:

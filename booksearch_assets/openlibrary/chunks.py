@@ -144,7 +144,11 @@ PARSINGS = {
     ),
     Source.WORKS: Parsing(
         _parsed(
-            ("key", pa.string()), *_RECORD, ("location", pa.string()), ("subjects", _TEXTS), ("author_keys", _TEXTS)
+            ("key", pa.string()),
+            *_RECORD,
+            ("location", pa.string()),
+            ("subjects", _TEXTS),
+            ("author_keys", _TEXTS),
         ),
         _work_row,
     ),
@@ -195,7 +199,9 @@ def parse_chunk(uri: str, source: Source, dump_year: int) -> Iterator[pa.RecordB
 
 
 def _batch(rows: list[Row], schema: pa.Schema) -> pa.RecordBatch:
-    columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
+    columns = [
+        pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)
+    ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

@@ -155,4 +155,6 @@ def profile(name: str) -> FilterProfile:
     try:
         return PROFILES[name]
     except KeyError:
-        raise UnknownProfile(f"there is no filter profile {name!r}; choose one of {', '.join(sorted(PROFILES))}") from None
+        raise UnknownProfile(
+            f"there is no filter profile {name!r}; choose one of {', '.join(sorted(PROFILES))}"
+        ) from None

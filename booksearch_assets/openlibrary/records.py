@@ -187,26 +187,35 @@ def _read_line(line: bytes, types: tuple[bytes, ...]) -> _Line | Rejected:
 
 
 def _read_leniently(payload: bytes) -> Any:
-    """What orjson refuses and Python's json, which writes the dump, can write: lone surrogates and NaN.
+    """What orjson refuses and Python's json, which writes the dump, can write: lone surrogates, NaN, endless integers.
 
-    A lone surrogate becomes U+FFFD, since no UTF-8 column can hold it; NaN becomes null.
+    A lone surrogate becomes U+FFFD, since no UTF-8 column can hold it; NaN and what no column can hold become null.
     """
     try:
         text = payload.decode()
     except UnicodeDecodeError:
         return Rejected(RejectReason.NOT_UTF8)
     try:
-        return _without_surrogates(json.loads(text, parse_constant=lambda _: None))
+        return _without_surrogates(json.loads(text, parse_int=_bounded, parse_constant=lambda _: None))
     except json.JSONDecodeError as error:
         return Rejected(_why_not_json(text, error.pos))
-    except (ValueError, RecursionError):  # an integer of thousands of digits; thousands of brackets
+    except RecursionError:  # thousands of brackets
         return Rejected(RejectReason.NOT_JSON)
+
+
+def _bounded(digits: str) -> int | None:
+    # Python refuses to convert thousands of digits.
+    return int(digits) if len(digits) <= len(str(INT64_MAX)) else None
 
 
 def _why_not_json(text: str, position: int) -> RejectReason:
     text = text.strip()
     began = not text or text.startswith("{")
-    return RejectReason.CUT_OFF if began and (not text.endswith("}") or position >= len(text)) else RejectReason.NOT_JSON
+    return (
+        RejectReason.CUT_OFF
+        if began and (not text.endswith("}") or position >= len(text))
+        else RejectReason.NOT_JSON
+    )
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -33,7 +33,10 @@ class SubjectRule:
 JUVENILE = SubjectRule(
     "juvenile",
     (
-        *(f"juvenile {form}" for form in ("fiction", "nonfiction", "non-fiction", "literature", "works", "audience")),
+        *(
+            f"juvenile {form}"
+            for form in ("fiction", "nonfiction", "non-fiction", "literature", "works", "audience")
+        ),
         *(f"juvenile {form}" for form in ("poetry", "drama", "films", "humor", "sound recordings")),
         "fiction, juvenile",
         "^juvenile$",
@@ -44,7 +47,10 @@ CHILDREN = SubjectRule(
     "children",
     (
         *(f"children's {form}" for form in ("fiction", "literature", "stories", "books", "poetry", "plays")),
-        *(f"children's {form}" for form in ("nonfiction", "non-fiction", "audience", "songs", "picture", "audio")),
+        *(
+            f"children's {form}"
+            for form in ("nonfiction", "non-fiction", "audience", "songs", "picture", "audio")
+        ),
         *(f"^children's {ages}" for ages in ("4-8", "9-12", "baby", "all ages")),
         "^children: ",
         "^children's$",
@@ -60,7 +66,11 @@ ABOUT_FICTION = SubjectRule(
         "history and criticism",
         # Only as the last word of a heading or below "fiction": "Authorship -- Fiction" is a novel about writing.
         *(f"{word}$" for word in ("technique", "authorship")),
-        *(f"fiction{dash}{word}" for word in ("technique", "authorship") for dash in ("--", " -- ", ", ", " / ", " - ")),
+        *(
+            f"fiction{dash}{word}"
+            for word in ("technique", "authorship")
+            for dash in ("--", " -- ", ", ", " / ", " - ")
+        ),
     ),
 )
 NONFICTION = SubjectRule("nonfiction", ("nonfiction", "non-fiction", "non fiction"))
@@ -69,7 +79,10 @@ BIOGRAPHY = SubjectRule("biography", ("biography", "biographies", "memoir"))
 
 FICTION_RULES = (
     SubjectRule("is_fiction", ("^fiction$",)),
-    SubjectRule("begins_with_fiction", ("^fiction,", "^fiction /", "^fiction/", "^fiction -", "^fiction:", "^fiction (")),
+    SubjectRule(
+        "begins_with_fiction",
+        ("^fiction,", "^fiction /", "^fiction/", "^fiction -", "^fiction:", "^fiction ("),
+    ),
     SubjectRule("ends_with_fiction", (" fiction$",)),
     SubjectRule("fiction_subdivision", ("--fiction", "-- fiction")),
     SubjectRule(
@@ -77,9 +90,28 @@ FICTION_RULES = (
         (
             *("science fiction", "fantasy fiction", "historical fiction", "romance fiction", "crime fiction"),
             *("^novels$", "^novel$", "^novela", "^novellas$", "^roman$"),
-            *("detective and mystery stories", "mystery fiction", "love stories", "adventure stories", "horror tales"),
-            *("short stories", "ghost stories", "war stories", "western stories", "spy stories", "sea stories"),
-            *("humorous stories", "suspense fiction", "thrillers (fiction)", "fiction in english", "alternative histories (fiction)"),
+            *(
+                "detective and mystery stories",
+                "mystery fiction",
+                "love stories",
+                "adventure stories",
+                "horror tales",
+            ),
+            *(
+                "short stories",
+                "ghost stories",
+                "war stories",
+                "western stories",
+                "spy stories",
+                "sea stories",
+            ),
+            *(
+                "humorous stories",
+                "suspense fiction",
+                "thrillers (fiction)",
+                "fiction in english",
+                "alternative histories (fiction)",
+            ),
         ),
     ),
 )
