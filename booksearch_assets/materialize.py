@@ -62,6 +62,7 @@ def run_job(
     years: tuple[str, str] | None = None,
     assets: Sequence[dg.AssetKey] = (),
     run_config: dict[str, Any] | None = None,
+    instance: dg.DagsterInstance | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Run a job, or some of its assets, for a range of years (all of them by default).
 
@@ -73,7 +74,7 @@ def run_job(
     first, last = years or _all_years(definition)
     return definition.execute_in_process(
         run_config={"loggers": {"progress": {}}, **(run_config or {})},
-        instance=dg.DagsterInstance.get(),
+        instance=instance or dg.DagsterInstance.get(),
         tags={RANGE_START: first, RANGE_END: last} if first else {},
         asset_selection=list(assets) or None,
         raise_on_error=False,

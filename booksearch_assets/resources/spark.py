@@ -11,7 +11,7 @@ import sys
 from abc import ABC, abstractmethod
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
@@ -19,6 +19,9 @@ from pydantic import Field
 from booksearch_assets.compute.plan import plan_shuffle
 from booksearch_assets.tables.counts import StageReport
 
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
@@ -61,15 +64,16 @@ class LocalSparkLauncher(SparkLauncher):
     )
 
     def run(self, stage: str, params: Any, tuning: SparkTuning, input_bytes: int) -> StageReport:
-        session = self._session(tuning)
+        session = self.session(tuning)
         planned = plan_shuffle(input_bytes, session.sparkContext.defaultParallelism)
-        session.conf.set("spark.sql.shuffle.partitions", tuning.shuffle_partitions or planned)
+        session.conf.set("spark.sql.shuffle.partitions", str(tuning.shuffle_partitions or planned))
         report = import_module(f"booksearch_assets.compute.{stage}").run(session, params)
         if not isinstance(report, StageReport):
             raise TypeError(f"stage {stage} returned {type(report).__name__}, expected a StageReport")
         return report
 
-    def _session(self, tuning: SparkTuning) -> Any:
+    def session(self, tuning: SparkTuning) -> SparkSession:
+        """The session of this process: the running one, unless its static settings are others."""
         # Workers run `python3` from PATH unless told otherwise, which is not the interpreter that has our packages.
         os.environ["PYSPARK_PYTHON"] = sys.executable
         # Else Spark warns of the host's name, and a worker may be asked to connect to an address that is not reachable.

@@ -68,10 +68,12 @@ def paint_cover(settings: Settings, cover_id: int, file: Path) -> str:
 
 
 def train_clip(into: Path) -> None:
-    """Train the sample model, say how it went, and make the folder a bundle."""
+    """Train the sample model, measure it, and make the folder a bundle with its model card."""
     from booksearch_assets.clip.bundle import write_manifest
+    from booksearch_assets.sample.clip_evaluation import evaluate
     from booksearch_assets.sample.clip_training import Phase, TrainingConfig, train
     from booksearch_assets.sample.clip_training import Progress as Step
+    from booksearch_assets.sample.model_card import model_card
 
     config = TrainingConfig()
     with _bar() as bar:
@@ -86,6 +88,8 @@ def train_clip(into: Path) -> None:
             bar.update(tasks[step.phase], completed=step.done, description=" ".join(words))
 
         report = train(into, config, show)
+    Console().print("measuring it on held-out covers")
+    (into / "README.md").write_text(model_card(config, report.parameters, evaluate(into)))
     manifest = write_manifest(into, SAMPLE_MODEL_ID, f"seed-{config.seed}")
     Console().print(
         f"{manifest.bundle_id} in {into}: {report.parameters:,} parameters, {report.samples:,} samples, "
