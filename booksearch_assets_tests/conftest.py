@@ -1,8 +1,9 @@
-"""What tests of several parts share: one Spark session, and the real records where they are at hand."""
+"""What tests of several parts share: one Spark session, one materialised graph, and the real records where they are."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    import dagster as dg
     from pyspark.sql import SparkSession
+
+    from booksearch_assets_tests.graph.deployment import Deployment
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -36,3 +40,23 @@ def spark() -> Iterator[SparkSession]:
     session.conf.set("spark.sql.shuffle.partitions", "2")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def materialised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Deployment, dg.ExecuteInProcessResult]:
+    """The whole books graph on a small sample world, all years in one run: for tests that only look."""
+    from booksearch_assets_tests.graph.deployment import Deployment, failures
+
+    deployment = Deployment.of_sample(tmp_path_factory.mktemp("books"))
+    result = deployment.run()
+    assert result.success, failures(result)
+    return deployment, result
+
+
+@pytest.fixture
+def changeable(materialised: tuple[Deployment, dg.ExecuteInProcessResult], tmp_path: Path) -> Deployment:
+    """A copy of the materialised deployment with an instance of its own: for tests that change things."""
+    from booksearch_assets_tests.graph.deployment import Deployment
+
+    shutil.copytree(materialised[0].settings.home, tmp_path / "home")
+    return Deployment.of_sample(tmp_path / "home")
