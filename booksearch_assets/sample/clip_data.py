@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from booksearch_assets.clip.preprocess import Preprocessing
 from booksearch_assets.sample.draws import Draws
 from booksearch_assets.sample.painter import paint
 from booksearch_assets.sample.scenes import (
@@ -187,15 +189,18 @@ def _heading(scene: Scene, rng: random.Random) -> tuple[str, list[int]]:
     return rng.choice(_HEADINGS).format(word), said
 
 
-def plural(noun: str) -> str:
-    """The English plural by rule: enough for the motifs and their synonyms."""
-    if noun.endswith("y") and noun[-2] not in "aeiou":
-        return f"{noun[:-1]}ies"
+def plural(phrase: str) -> str:
+    """The English plural of a motif or a synonym, by rule: "pot of tea" becomes "pots of tea"."""
+    noun, *rest = re.split(r"(?= of | in )", phrase, maxsplit=1)
     if noun.endswith("wolf"):
-        return f"{noun[:-1]}ves"
-    if noun.endswith(("s", "x", "ch", "sh")):
-        return noun if noun.endswith("skyscrapers") else f"{noun}es"
-    return f"{noun}s"
+        noun = f"{noun[:-1]}ves"
+    elif re.search(r"[^aeiou]y$", noun):
+        noun = f"{noun[:-1]}ies"
+    elif noun.endswith(("ss", "x", "ch")):
+        noun = f"{noun}es"
+    elif not noun.endswith("s"):
+        noun = f"{noun}s"
+    return "".join([noun, *rest])
 
 
 def training_scene(seed: int, number: int) -> Scene:
@@ -221,6 +226,12 @@ def as_delivered(scene: Scene, draws: Draws, height: int = COVER_HEIGHT, quality
     painting = paint(scene, english_title(draws), person_name(draws), height=height)
     painting.save(buffer, "JPEG", quality=quality)
     return Image.open(buffer).convert("RGB")
+
+
+def prepare_held_out_cover(config: Path, seed: int, number: int) -> NDArray[np.float32]:
+    """Evaluation cover `number` at full size, as a bundle's `preprocessor_config.json` makes it: (3, size, size)."""
+    cover = as_delivered(held_out_scene(seed, number), Draws("clip-evaluation-cover", seed, number))
+    return Preprocessing.from_config(config)(cover)
 
 
 def paint_training_covers(

@@ -20,9 +20,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from booksearch_assets.clip.preprocess import Preprocessing
-from booksearch_assets.sample.clip_data import as_delivered, held_out_scene
-from booksearch_assets.sample.draws import Draws
+from booksearch_assets.sample.clip_data import held_out_scene, prepare_held_out_cover
 from booksearch_assets.sample.scenes import MOTIFS, free_caption, stable_rng
 
 if TYPE_CHECKING:
@@ -99,13 +97,8 @@ def evaluate(model_dir: Path, covers: int = 1000, seed: int = 0, processes: int 
 def held_out_pixels(model_dir: Path, covers: int, seed: int, processes: int = 2) -> Tensor:
     """Held-out covers 0..covers as (covers, 3, size, size) float32, prepared by the bundle's own config."""
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        prepare = partial(_prepare_held_out, model_dir / "preprocessor_config.json", seed)
+        prepare = partial(prepare_held_out_cover, model_dir / "preprocessor_config.json", seed)
         return torch.from_numpy(np.stack(list(pool.map(prepare, range(covers), chunksize=25))))
-
-
-def _prepare_held_out(config: Path, seed: int, number: int) -> NDArray[np.float32]:
-    cover = as_delivered(held_out_scene(seed, number), Draws("clip-evaluation-cover", seed, number))
-    return Preprocessing.from_config(config)(cover)
 
 
 @torch.inference_mode()
