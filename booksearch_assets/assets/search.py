@@ -5,10 +5,9 @@ Belongs here: the decision to publish. Does not: building (`assets.collection`),
 
 import dagster as dg
 
-from booksearch_assets.assets.catalogue import Catalogue
+from booksearch_assets.assets.catalogue import REQUIRED_TO_PUBLISH, Catalogue
 from booksearch_assets.assets.reporting import inputs_of
 from booksearch_assets.automation.partitions import POOL_VECTOR_STORE
-from booksearch_assets.checks.collection import REQUIRED_TO_PUBLISH
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.tables.verdicts import objections

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 SELF_MATCH_SAMPLE = 500
 QUALITY_QUERIES = 1_000
-REQUIRED_TO_PUBLISH = ("counts_reconcile", "count_matches_embeddings", "self_match", "quality_not_below_live")
 
 
 def collection_rules(catalogue: Catalogue) -> list[Rule]:
