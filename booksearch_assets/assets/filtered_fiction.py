@@ -22,7 +22,6 @@ from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
 from booksearch_assets.tables.books import EDITIONS, FILTER_REJECTIONS, FILTERED_FICTION
 from booksearch_assets.tables.counts import Counts
 
-
 _PARQUET_RATIO = 4
 """Bytes of rows for each byte of their Parquet."""
 

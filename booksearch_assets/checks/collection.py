@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from booksearch_assets.search.quality import QualityReport
 
 SELF_MATCH_SAMPLE = 500
+SELF_MATCH_SHARE = 0.995
+"""Exact indexes reach 1; an approximate one (HNSW on a server) may miss a vector now and then."""
 QUALITY_QUERIES = 1_000
 
 
@@ -27,7 +29,7 @@ def collection_rules(catalogue: Catalogue) -> list[Rule]:
             "The store holds as many rows as were made from the embeddings, in every partition.",
             _count,
         ),
-        Rule("self_match", "Every sampled vector finds its own cover first.", _self_match),
+        Rule("self_match", f"Of {SELF_MATCH_SAMPLE} sampled vectors, {SELF_MATCH_SHARE:.1%} find their own cover first.", _self_match),
         Rule(
             "quality_not_below_live",
             "MRR of known items is not below the live collection's by more than the intervals allow.",
@@ -62,7 +64,7 @@ def _self_match(scope: Scope) -> Outcome:
         result = self_match(
             store.index(scope.commits[0].facts["collection"]), sample=SELF_MATCH_SAMPLE, seed=0
         )
-    return Outcome(result.share == 1.0, {"sampled": result.sampled, "share": result.share})
+    return Outcome(result.share >= SELF_MATCH_SHARE, {"sampled": result.sampled, "share": result.share})
 
 
 def _quality_not_below_live(scope: Scope, catalogue: Catalogue) -> Outcome:
