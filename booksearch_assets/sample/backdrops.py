@@ -36,6 +36,7 @@ AIRS: dict[str, Air] = {
     "in the fog": Air((204, 204, 198), (228, 226, 218), (218, 216, 209), 0.68),
     "at night": Air((12, 18, 50), (52, 62, 116), (18, 26, 64), 0.58, dark=True),
 }
+_BELOW = 3.0  # deep under the lower edge, wherever the stage ends
 _CREAM_PAGE = Air((246, 236, 214), (246, 236, 214), (246, 236, 214), 0.0)
 
 
@@ -45,30 +46,36 @@ def mix(a: RGB, b: RGB, amount: float) -> RGB:
 
 
 def paint_backdrop(
-    size: tuple[int, int], setting: str, weather: str, stage_top: float, rng: random.Random
+    size: tuple[int, int], setting: str, weather: str, stage: tuple[float, float], rng: random.Random
 ) -> Image.Image:
-    """Setting and weather as an RGB image of `size`. Sun, moon and clouds keep below `stage_top` (0 to 1), where
-    the lettering ends."""
+    """Setting and weather as an RGB image of `size`. `stage` is the top and bottom (0 to 1) of what the lettering
+    leaves free: sun, moon and clouds stay below its top, and the land is laid out to end at its bottom."""
     air = AIRS[weather]
     plain = setting == "on a plain background"
     if plain and weather == "on a clear day":
         air = _CREAM_PAGE
-    view = _View(size, air, stage_top, rng)
+    view = _View(size, air, stage, rng)
     if plain:
         view.image.paste(mix(air.zenith, air.horizon, 0.5), (0, 0, *size))
     _SKIES[weather](view)
     if not plain:
+        view.page_height = view.height * view.stage_bottom
         _LANDS[setting](view)
+        view.page_height = view.height
     _FALLS.get(weather, lambda _: None)(view)
     return view.image
 
 
 class _View:
-    """A picture under way, measured in parts of its width and height."""
+    """A picture under way, measured in parts of its width and of `page_height` pixels."""
 
-    def __init__(self, size: tuple[int, int], air: Air, stage_top: float, rng: random.Random) -> None:
+    def __init__(
+        self, size: tuple[int, int], air: Air, stage: tuple[float, float], rng: random.Random
+    ) -> None:
         self.width, self.height = size
-        self.air, self.stage_top, self.rng = air, stage_top, rng
+        self.page_height: float = self.height
+        self.air, self.rng = air, rng
+        self.stage_top, self.stage_bottom = stage
         self.image = _sky(air.zenith, air.horizon, size).copy()
         self.draw = ImageDraw.Draw(self.image)
         self.side = rng.choice((-1, 1))
@@ -78,26 +85,28 @@ class _View:
         return mix(mix(colour, self.air.haze, self.air.haze_amount), self.air.horizon, distance)
 
     def polygon(self, points: list[tuple[float, float]], colour: RGB) -> None:
-        w, h = self.width, self.height
+        w, h = self.width, self.page_height
         self.draw.polygon([(x * w, y * h) for x, y in points], fill=colour)
 
     def disc(self, x: float, y: float, radius: float, colour: RGB) -> None:
         """A circle; its radius is in parts of the width."""
-        cx, cy, r = x * self.width, y * self.height, radius * self.width
+        cx, cy, r = x * self.width, y * self.page_height, radius * self.width
         self.draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=colour)
 
     def line(self, points: list[tuple[float, float]], colour: RGB, width: float) -> None:
-        w, h = self.width, self.height
+        w, h = self.width, self.page_height
         self.draw.line([(x * w, y * h) for x, y in points], fill=colour, width=max(1, round(width * w)))
 
-    def ridge(self, y: float, swell: float, waves: float, colour: RGB, phase: float, sharp: bool = False) -> None:
+    def ridge(
+        self, y: float, swell: float, waves: float, colour: RGB, phase: float, sharp: bool = False
+    ) -> None:
         """Everything below a wavy line around height `y`; a `sharp` one breaks like water."""
         points = []
         for k in range(33):
             angle = math.tau * (k / 32 * waves + phase)
             lift = abs(math.sin(angle / 2)) * 2 - 1 if sharp else math.sin(angle)
             points.append((k / 32, y + swell * lift))
-        self.polygon([*points, (1, 1.01), (0, 1.01)], colour)
+        self.polygon([*points, (1, _BELOW), (0, _BELOW)], colour)
 
 
 @cache
@@ -110,12 +119,14 @@ def _sky(zenith: RGB, horizon: RGB, size: tuple[int, int]) -> Image.Image:
 def _sea(view: _View) -> None:
     deep, shallow, foam = (10, 62, 104), (58, 150, 184), (214, 238, 240)
     top = 0.6 + view.rng.uniform(-0.03, 0.03)
-    view.polygon([(0, top), (1, top), (1, 1), (0, 1)], view.land(shallow, 0.2))
+    view.polygon([(0, top), (1, top), (1, _BELOW), (0, _BELOW)], view.land(shallow, 0.2))
     for k in range(6):
         y = top + 0.03 + k * 0.068
         phase = view.rng.random()
         view.ridge(y, 0.012 + 0.002 * k, 5 - 0.4 * k, view.land(foam, 0.1), phase, sharp=True)
-        view.ridge(y + 0.007, 0.012 + 0.002 * k, 5 - 0.4 * k, view.land(mix(shallow, deep, k / 5)), phase, sharp=True)
+        view.ridge(
+            y + 0.007, 0.012 + 0.002 * k, 5 - 0.4 * k, view.land(mix(shallow, deep, k / 5)), phase, sharp=True
+        )
 
 
 def _forest(view: _View) -> None:
@@ -135,7 +146,10 @@ def _forest(view: _View) -> None:
 def _conifer(view: _View, x: float, base: float, tall: float, green: RGB) -> None:
     trunk = view.land((84, 58, 42))
     half = tall * 0.33
-    view.polygon([(x - 0.014, base), (x - 0.01, base - tall * 0.3), (x + 0.01, base - tall * 0.3), (x + 0.014, base)], trunk)
+    view.polygon(
+        [(x - 0.014, base), (x - 0.01, base - tall * 0.3), (x + 0.01, base - tall * 0.3), (x + 0.014, base)],
+        trunk,
+    )
     points_left, points_right = [], []
     for k in range(4):
         low, spread = base - tall * (0.12 + 0.22 * k), half * (1 - 0.22 * k)
@@ -158,7 +172,10 @@ def _mountains(view: _View) -> None:
             x, y = x + rng.uniform(-0.05, 0.05), y + rng.uniform(-0.03, 0.03)
             half = (0.92 - y) * 0.85
             view.polygon([(x, y), (x + half, 0.92), (x - half, 0.92)], rock)
-            view.polygon([(x, y), (x + half, 0.92), (x + half * 0.3, 0.92), (x + 0.05, y + 0.16), (x - 0.01, y + 0.1)], shade)
+            view.polygon(
+                [(x, y), (x + half, 0.92), (x + half * 0.3, 0.92), (x + 0.05, y + 0.16), (x - 0.01, y + 0.1)],
+                shade,
+            )
             cap = 0.26
             drop = (0.92 - y) * cap
             view.polygon(
@@ -184,13 +201,20 @@ def _desert(view: _View) -> None:
         view.ridge(y, 0.035, 0.9 + 0.15 * k, view.land(mix(sand, (120, 70, 40), 0.35), 0.12), phase)
         view.ridge(y + 0.012, 0.035, 0.9 + 0.15 * k, view.land(sand, 0.2 - 0.06 * k), phase + 0.025)
     green = view.land((74, 112, 72))
-    for x, y, tall in ((0.08 if view.side > 0 else 0.92, 0.84, 0.2), (0.88 if view.side > 0 else 0.12, 0.72, 0.1)):
+    for x, y, tall in (
+        (0.08 if view.side > 0 else 0.92, 0.84, 0.2),
+        (0.88 if view.side > 0 else 0.12, 0.72, 0.1),
+    ):
         arm = tall * 0.35
         view.line([(x, y), (x, y - tall)], green, tall * 0.22)
         view.disc(x, y - tall, tall * 0.11, green)
         for side, rise in ((-1, 0.5), (1, 0.66)):
             joint = y - tall * rise
-            view.line([(x, joint), (x + side * arm, joint), (x + side * arm, joint - tall * 0.28)], green, tall * 0.14)
+            view.line(
+                [(x, joint), (x + side * arm, joint), (x + side * arm, joint - tall * 0.28)],
+                green,
+                tall * 0.14,
+            )
             view.disc(x + side * arm, joint - tall * 0.28, tall * 0.07, green)
 
 
@@ -201,10 +225,11 @@ def _hills(view: _View) -> None:
         y = 0.62 + 0.1 * k
         for x in (rng.uniform(-0.1, 0.25), rng.uniform(0.7, 1.1)):
             rx, ry = rng.uniform(0.55, 0.75), 0.09
-            w, h = view.width, view.height
-            view.draw.ellipse(
-                ((x - rx) * w, (y - ry) * h, (x + rx) * w, (y + ry * 5) * h), fill=view.land(green, 0.25 - 0.07 * k)
-            )
+            arch = [
+                (x - rx * math.cos(math.pi * i / 16), y + 0.3 - (ry + 0.3) * math.sin(math.pi * i / 16))
+                for i in range(17)
+            ]
+            view.polygon([*arch, (x + rx, _BELOW), (x - rx, _BELOW)], view.land(green, 0.25 - 0.07 * k))
         for _ in range(3):
             x = rng.choice((rng.uniform(0.02, 0.22), rng.uniform(0.78, 0.98)))
             size, foot = 0.014 + 0.008 * k, y + rng.uniform(0.0, 0.04)
@@ -257,12 +282,29 @@ def _starry(view: _View) -> None:
     for _ in range(7):
         x, y, size = rng.random(), rng.uniform(view.stage_top, 0.5), rng.uniform(0.014, 0.026)
         thin, tall = size * 0.2, size * view.width / view.height
-        view.polygon([(x - size, y), (x, y - tall * 0.2), (x + size, y), (x, y + tall * 0.2)], (255, 250, 224))
+        view.polygon(
+            [(x - size, y), (x, y - tall * 0.2), (x + size, y), (x, y + tall * 0.2)], (255, 250, 224)
+        )
         view.polygon([(x - thin, y), (x, y - tall), (x + thin, y), (x, y + tall)], (255, 250, 224))
-    x, y = 0.5 + view.side * 0.34, view.stage_top + 0.09
-    sky = mix(view.air.zenith, view.air.horizon, y)
-    view.disc(x, y, 0.095, (246, 240, 206))
-    view.disc(x - view.side * 0.042, y - 0.012, 0.082, sky)
+    _crescent(view, 0.5 + view.side * 0.34, view.stage_top + 0.09, 0.095)
+
+
+def _crescent(view: _View, x: float, y: float, radius: float) -> None:
+    """A moon whose inner edge is a flatter arc through the same horns; no disc of sky to show on the sky."""
+    flat = radius * view.width / view.height
+    outer = [math.pi * (k / 14 - 0.5) for k in range(15)]
+    turned = -0.5 * view.side
+    points = [(math.cos(a), math.sin(a)) for a in outer] + [
+        (0.35 * math.cos(a), math.sin(a)) for a in outer[::-1]
+    ]
+    cos, sin = math.cos(turned), math.sin(turned)
+    view.polygon(
+        [
+            (x + radius * (view.side * u * cos - v * sin), y + flat * (view.side * u * sin + v * cos))
+            for u, v in points
+        ],
+        (246, 240, 206),
+    )
 
 
 def _foggy(view: _View) -> None:
@@ -285,7 +327,9 @@ def _streaks(view: _View, count: int, colour: RGB) -> None:
 
 def _falling_snow(view: _View) -> None:
     for _ in range(120):
-        view.disc(view.rng.random(), view.rng.random(), view.rng.choice((0.006, 0.009, 0.014)), (255, 255, 255))
+        view.disc(
+            view.rng.random(), view.rng.random(), view.rng.choice((0.006, 0.009, 0.014)), (255, 255, 255)
+        )
 
 
 def _drifting_fog(view: _View) -> None:
@@ -300,7 +344,9 @@ def _fog_mask(size: tuple[int, int], shift: float) -> Image.Image:
     column = Image.new("L", (1, count))
     column.putdata(
         [
-            round(230 * max(0.0, math.sin(math.tau * (5.5 * (k / count + shift)))) * min(1.0, 0.25 + k / count))
+            round(
+                230 * max(0.0, math.sin(math.tau * (5.5 * (k / count + shift)))) * min(1.0, 0.25 + k / count)
+            )
             for k in range(count)
         ]
     )

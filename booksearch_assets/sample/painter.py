@@ -11,6 +11,7 @@ import io
 import math
 import random
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -64,12 +65,16 @@ def paint(scene: Scene, title: str, author: str, height: int = 500, text: bool =
     colour = _varied(COLOUR_VALUES[scene.colour], rng)
     places = _places(scene, layout.stage, width, height, rng)
     large = (width * _SUPERSAMPLING, height * _SUPERSAMPLING)
-    backdrop = paint_backdrop(large, scene.setting, scene.weather, layout.stage.top, rng)
+    backdrop = paint_backdrop(
+        large, scene.setting, scene.weather, (layout.stage.top, layout.stage.bottom), rng
+    )
     cover = backdrop.reduce(_SUPERSAMPLING)
     dark = AIRS[scene.weather].dark
     if scene.companion:
         _place_motif(cover, scene.companion, places[1], _companion_palette(), dark)
-    _place_motif(cover, scene.motif, places[0], _palette(scene.colour, colour), dark and scene.colour != "white")
+    _place_motif(
+        cover, scene.motif, places[0], _palette(scene.colour, colour), dark and scene.colour != "white"
+    )
     if text:
         set_lettering(cover, layout, title, author, _accent(colour, layout.dark))
     return cover
@@ -172,7 +177,9 @@ def _places(scene: Scene, stage: Box, width: int, height: int, rng: random.Rando
     )
 
 
-def _place_motif(cover: Image.Image, motif: str, place: _Place, palette: Palette, light_outline: bool) -> None:
+def _place_motif(
+    cover: Image.Image, motif: str, place: _Place, palette: Palette, light_outline: bool
+) -> None:
     """Draw a motif on the cover with an outline that sets it off from any backdrop."""
     rim = max(1.0, 0.018 * place.side)
     reach = math.ceil(place.side * 0.62 + 2 * rim)
@@ -181,14 +188,22 @@ def _place_motif(cover: Image.Image, motif: str, place: _Place, palette: Palette
     mask = patch.getchannel("A")
     fill = palette[Tone.FILL]
     outline = _CREAM if light_outline or max(fill[:3]) < 60 else (34, 30, 42)
-    cover.paste(outline, (left, top), mask.filter(ImageFilter.GaussianBlur(rim * 0.75)).point(_RIM_OPACITY))
+    rim_mask = mask.filter(ImageFilter.GaussianBlur(rim * 0.75)).point(
+        _rim_opacity(round(max(5.0, 3.5 * rim)))
+    )
+    cover.paste(outline, (left, top), rim_mask)
     cover.paste(patch, (left, top), mask)
 
 
-_RIM_OPACITY = [min(255, max(0, (v - 12) * 5)) for v in range(256)]
+@cache
+def _rim_opacity(slope: int) -> list[int]:
+    """The table that hardens a blurred mask into a rim; a steeper slope keeps the edge of a wide blur sharp."""
+    return [min(255, max(0, (v - 12) * slope)) for v in range(256)]
 
 
-def _motif_patch(motif: str, place: _Place, palette: Palette, origin: tuple[int, int], side: int) -> Image.Image:
+def _motif_patch(
+    motif: str, place: _Place, palette: Palette, origin: tuple[int, int], side: int
+) -> Image.Image:
     """The motif alone on a transparent square of `side` pixels whose corner stands at `origin`. RGBA."""
     drawing = drawing_of(motif)
     angle, scale = math.radians(place.turn), place.side * _SUPERSAMPLING

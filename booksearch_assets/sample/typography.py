@@ -18,6 +18,8 @@ _CREAM: RGB = (250, 244, 230)
 _NIGHT_INK: RGB = (34, 34, 44)
 _SMALLEST_SIZE = 5
 _LINE_HEIGHT = 1.16
+# Has letters of more scripts than the rest, and a visible box for those that it lacks; STIX would leave a blank.
+_WIDEST_FONT = "DejaVuSans"
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(  # a label
         stage=Box(0.03, 0.27, 0.97, 0.98),
-        title=Box(0.13, 0.055, 0.87, 0.19),
-        author=Box(0.13, 0.195, 0.87, 0.24),
+        title=Box(0.13, 0.06, 0.87, 0.185),
+        author=Box(0.13, 0.185, 0.87, 0.225),
         panels=(Box(0.08, 0.035, 0.92, 0.255),),
         title_font="DejaVuSerif-Bold",
         author_font="DejaVuSans",
@@ -110,8 +112,8 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(  # a block of big letters
         stage=Box(0.03, 0.30, 0.97, 0.98),
-        title=Box(0.06, 0.02, 0.94, 0.225),
-        author=Box(0.06, 0.232, 0.94, 0.275),
+        title=Box(0.06, 0.02, 0.94, 0.215),
+        author=Box(0.06, 0.222, 0.94, 0.264),
         panels=(Box(0, 0, 1, 0.285),),
         title_font="DejaVuSans-Bold",
         author_font="DejaVuSans",
@@ -136,7 +138,9 @@ def set_lettering(cover: Image.Image, layout: Layout, title: str, author: str, a
         title, author = title.upper(), author.upper()
     title_font, author_font = layout.title_font, layout.author_font
     aligned = layout.left_aligned
-    _set(draw, title, layout.title.on(width, height), title_font, round(layout.largest * height), ink, aligned)
+    _set(
+        draw, title, layout.title.on(width, height), title_font, round(layout.largest * height), ink, aligned
+    )
     _set(draw, author, layout.author.on(width, height), author_font, round(0.036 * height), ink, aligned)
 
 
@@ -146,7 +150,9 @@ def _rules(draw: ImageDraw.ImageDraw, layout: Layout, width: int, height: int, a
         left, top, right, bottom = layout.panels[0].on(width, height)
         draw.rectangle((left, top, right, bottom), outline=ink, width=max(1, thick // 2))
         inset = thick + max(1, thick // 2)
-        draw.rectangle((left + inset, top + inset, right - inset, bottom - inset), outline=accent, width=thick)
+        draw.rectangle(
+            (left + inset, top + inset, right - inset, bottom - inset), outline=accent, width=thick
+        )
     elif len(layout.panels) == 4:
         box = Box(0.05, layout.panels[0].bottom, 0.95, layout.panels[1].top)
         draw.rectangle(box.on(width, height), outline=accent, width=thick)
@@ -177,7 +183,9 @@ def _set(
     left_aligned: bool,
 ) -> None:
     left, top, right, bottom = box
-    size, lines = _fit(_printable(words), face, right - left, bottom - top, largest)
+    words = _printable(words)
+    face = face if _is_european(words) else _WIDEST_FONT
+    size, lines = _fit(words, face, right - left, bottom - top, largest)
     font = _font(face, size)
     step = size * _LINE_HEIGHT
     y = (top + bottom) / 2 - step * (len(lines) - 1) / 2
@@ -189,6 +197,11 @@ def _set(
 
 def _printable(text: str) -> str:
     return "".join(c for c in " ".join(text.split()) if c.isprintable())
+
+
+def _is_european(text: str) -> bool:
+    """Whether Latin, Greek, Cyrillic and punctuation are all there is: what every face here has glyphs for."""
+    return all(c < "\u0530" or "\u1e00" <= c < "\u2070" for c in text)
 
 
 def _fit(text: str, face: str, width: int, height: int, largest: int) -> tuple[int, list[str]]:
@@ -244,5 +257,7 @@ def _font_folder() -> Path:
     """The fonts that come with matplotlib, found without importing it: DejaVu and STIX, both of a free licence."""
     spec = find_spec("matplotlib")
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("sample covers are lettered in matplotlib's fonts: expected matplotlib installed")
+        raise ModuleNotFoundError(
+            "sample covers are lettered in matplotlib's fonts: expected matplotlib installed"
+        )
     return Path(spec.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf"

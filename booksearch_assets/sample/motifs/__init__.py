@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from booksearch_assets.sample.motifs import creatures, places, things, vehicles
@@ -9,15 +10,16 @@ from booksearch_assets.sample.motifs.sketch import Drawing, Sketch, Tone
 
 __all__ = ["Drawing", "Tone", "drawing_of"]
 
-_MODULES = (creatures, places, things, vehicles)
+_SKETCHERS: dict[str, Callable[[Sketch], None]] = {
+    function.__name__: function
+    for module in (creatures, places, things, vehicles)
+    for function in module.DRAWN
+}
 
 
 @cache
 def drawing_of(motif: str) -> Drawing:
     """The drawing of a motif of `scenes.MOTIFS`; sketched once per process. Raises KeyError for any other word."""
-    for module in _MODULES:
-        if motif in vars(module):
-            sketch = Sketch()
-            vars(module)[motif](sketch)
-            return sketch.drawing()
-    raise KeyError(f"no motif is called {motif!r}: expected a word of scenes.MOTIFS with a function in {__name__}")
+    sketch = Sketch()
+    _SKETCHERS[motif](sketch)
+    return sketch.drawing()

@@ -232,3 +232,4 @@ def skull(s: Sketch) -> None:
     s.pair("30,66! 24,64 20,58 28,62", SHADE)
 
 
+DRAWN = (dragon, wolf, cat, owl, raven, horse, whale, butterfly, spider, snake, ghost, robot, skull)

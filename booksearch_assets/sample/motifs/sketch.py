@@ -129,12 +129,21 @@ class Sketch:
         self.arc(x, y, radius, 0, 360, width, tone)
 
     def arc(
-        self, x: float, y: float, radius: float, start: float, end: float, width: float, tone: Tone = Tone.FILL
+        self,
+        x: float,
+        y: float,
+        radius: float,
+        start: float,
+        end: float,
+        width: float,
+        tone: Tone = Tone.FILL,
     ) -> None:
         """A circle line from `start` to `end` degrees, clockwise from the right."""
         count = max(8, int(abs(end - start) / 9))
         angles = [math.radians(start + (end - start) * k / count) for k in range(count + 1)]
-        self._ribbon([(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles], width, width, tone)
+        self._ribbon(
+            [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles], width, width, tone
+        )
 
     def line(self, path: str, width: float, tone: Tone = Tone.INK, end_width: float | None = None) -> None:
         """An open path stroked with `width`, tapering to `end_width` if that is given; round ends."""

@@ -114,11 +114,9 @@ def car(s: Sketch) -> None:
 
 def bicycle(s: Sketch) -> None:
     for x in (22, 78):
-        s.ring(x, 66, 19, 4.4, FILL)
-        for spoke in (f"{x - 18},66 {x},66 {x + 18},66", f"{x},48 {x},66 {x},84"):
-            s.line(spoke, 1, SHADE)
-        s.line(f"{x - 12},54 {x},66 {x + 12},78", 1, SHADE)
-        s.line(f"{x - 12},78 {x},66 {x + 12},54", 1, SHADE)
+        s.ring(x, 66, 19.5, 4, FILL)
+        for spoke in (f"{x - 13},53 {x},66 {x + 13},79", f"{x - 13},79 {x},66 {x + 13},53"):
+            s.line(spoke, 0.8, SHADE)
         s.ellipse(x, 66, 3, tone=SHADE)
     for tube in ("22,66 28,52 36,36", "22,66 34,66 46,68", "36,36 42,52 46,68", "37,40 52,40 69,40"):
         s.line(tube, 4, FILL)
@@ -129,3 +127,6 @@ def bicycle(s: Sketch) -> None:
     s.ring(46, 68, 5, 3, SHADE)
     s.line("46,68 50,74 52,80", 2.6, SHADE)
     s.line("48,81 52,81 57,81", 2.8, SHADE)
+
+
+DRAWN = (ship, rocket, train, balloon, airplane, car, bicycle)
