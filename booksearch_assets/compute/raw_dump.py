@@ -14,7 +14,7 @@ from pathlib import Path
 
 from booksearch_assets.compute.download import download
 from booksearch_assets.compute.landing import BadDump, chunk_size_for, land
-from booksearch_assets.openlibrary.dump_site import LATEST, DumpFile, DumpKind, DumpSite
+from booksearch_assets.openlibrary.dump_site import LATEST, DumpFile, DumpKind, DumpSite, NoSoundDump
 from booksearch_assets.tables.lake import Commit, Lake
 
 Progress = Callable[[str, int, int | None], None]
@@ -46,20 +46,29 @@ def land_dump(
     kinds together and with a warning; a dump of a named date is not. Raises `BadDump`, `DownloadError`,
     `DumpSiteError`, `LakeError`.
     """
-    damaged: dict[str, str] = {}
+    damaged: dict[str, BadDump] = {}
     while True:
-        files = site.resolve_together(kinds, when, excluding=damaged)
+        try:
+            files = site.resolve_together(kinds, when, excluding=damaged)
+        except NoSoundDump as error:
+            if not damaged:
+                raise
+            first = next(iter(damaged.values()))
+            raise BadDump(
+                first.reason, f"{first}; and there is no older one to take instead: {error}"
+            ) from first
         try:
             pending = [_land_one(file, lake, again, downloads, progress) for file in files.values()]
         except BadDump as error:
             date = next(iter(files.values())).date
             if when != LATEST or date in damaged:
                 raise
-            damaged[date] = f"the dump of {date} proved damaged and was passed over: {error}"
+            damaged[date] = error
             continue
+        passed_over = [f"the dump of {date} was passed over: {error}" for date, error in damaged.items()]
         for landed, commit in pending:
             yield LandedFile(
-                landed.kind, commit(), (*damaged.values(), *landed.warnings), landed.seconds, landed.reused
+                landed.kind, commit(), (*passed_over, *landed.warnings), landed.seconds, landed.reused
             )
         return
 
@@ -79,7 +88,8 @@ def _land_one(
     kind, table = file.kind.value, f"books/raw_dump/{file.kind.value}"
     started = time.monotonic()
     held = lake.current(table)
-    if held and not again and held.facts["url"] == file.url and held.facts["etag"] == file.etag:
+    same = held and file.etag and (held.data_version, held.facts["etag"]) == (file.date, file.etag)
+    if held and same and not again:
         return _Landing(kind, file.warnings, 0.0, True), lambda: held
     path = downloads / file.url.rsplit("/", 1)[-1]
     downloads.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ from booksearch_assets.search.engine import Query, YearRange
 from booksearch_assets.search.shell import open_search
 from booksearch_assets.tables import books
 from booksearch_assets.tables.counts import Counts
+from booksearch_assets.tables.lake import Lake
 from booksearch_assets_tests.graph.deployment import Deployment, failures, materializations
 
 pytestmark = [pytest.mark.graph, pytest.mark.spark]
@@ -76,7 +77,7 @@ def test_each_materialisation_shows_counts_bytes_seconds_a_preview_and_its_input
 def test_assets_describe_their_columns(materialised: Materialised) -> None:
     graph = materialised[0].defs.resolve_asset_graph()
     for asset in ("books/editions", *YEARLY):
-        schema = graph.get(dg.AssetKey(asset.split("/"))).metadata["dagster/column_schema"].value
+        schema = graph.get(dg.AssetKey(asset.split("/"))).metadata["dagster/column_schema"]
         assert all(column.description for column in schema.columns)
 
 
@@ -213,13 +214,25 @@ def test_one_year_again_touches_that_year_alone_and_fetches_and_embeds_nothing(
 
 def test_the_article_profile_keeps_other_books(changeable: Deployment) -> None:
     config = {"ops": {"books__filtered_fiction": {"config": {"profile": "article"}}}}
-    result = changeable.run("books/filtered_fiction", years=("2012", "2013"), config=config)
+    lake = changeable.lake
+    before = _kept(lake)
+    result = changeable.run("books/filtered_fiction", config=config)
     assert result.success, failures(result)
-    commit = changeable.lake.resolve(books.FILTERED_FICTION.name, "2012")
-    assert commit.facts["profile"] == "article"
-    assert commit.counts and commit.counts.unaccounted == 0
-    # The default profile keeps nothing of 2012, which is more than ten years before the dump.
-    assert commit.rows > 0
+    commits = [
+        lake.resolve(books.FILTERED_FICTION.name, year)
+        for year in lake.partitions(books.FILTERED_FICTION.name)
+    ]
+    assert {commit.facts["profile"] for commit in commits} == {"article"}
+    assert all(commit.counts and commit.counts.unaccounted == 0 for commit in commits)
+    # It reads the edition's own subjects alone, which loses most books, and keeps what is about fiction.
+    assert _kept(lake) != before
+
+
+def _kept(lake: Lake) -> set[str]:
+    years = lake.partitions(books.FILTERED_FICTION.name)
+    return {
+        key for year in years for key in lake.read(books.FILTERED_FICTION, year)["edition_key"].to_pylist()
+    }
 
 
 def test_an_unknown_profile_fails_and_names_the_known_ones(changeable: Deployment) -> None:
