@@ -26,13 +26,23 @@ def _explained(command: _F) -> _F:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         from booksearch_assets.clip.bundle import BundleError
+        from booksearch_assets.clip.fetch import FetchError
         from booksearch_assets.java import JavaMissing
         from booksearch_assets.tables.lake import LakeError
         from booksearch_assets.vectorstores.errors import VectorStoreError
 
         try:
             return command(*args, **kwargs)
-        except (SettingsError, LakeError, BundleError, VectorStoreError, JavaMissing, ValueError) as error:
+        except (
+            SettingsError,
+            LakeError,
+            BundleError,
+            FetchError,
+            VectorStoreError,
+            JavaMissing,
+            OSError,
+            ValueError,
+        ) as error:
             raise click.ClickException(str(error)) from error
 
     return run  # type: ignore[return-value]
