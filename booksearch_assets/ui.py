@@ -5,9 +5,10 @@ Belongs here: starting and stopping the two. Does not: definitions.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import click
 
@@ -33,6 +34,8 @@ def serve_ui(settings: Settings, port: int) -> int:
     ]
     with _sample_service(settings):
         process = subprocess.Popen(command)
+        # Killed without its daemon and webserver, they would go on and hold the port.
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             return process.wait()
         except KeyboardInterrupt:
@@ -40,7 +43,7 @@ def serve_ui(settings: Settings, port: int) -> int:
             return process.wait()
 
 
-def _sample_service(settings: Settings):  # type: ignore[no-untyped-def]
+def _sample_service(settings: Settings) -> AbstractContextManager[None]:
     """So that cover links in the UI answer, and steps in other processes find the service running."""
     if settings.profile is not Profile.SAMPLE:
         return nullcontext()
