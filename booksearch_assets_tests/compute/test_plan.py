@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from booksearch_assets.compute.plan import TaskPlan, plan_tasks
@@ -16,12 +16,14 @@ def _slices(plan: TaskPlan) -> list[range]:
     return [range(start, start + length) for start, length in map(plan.slice_of, range(plan.tasks))]
 
 
+@settings(deadline=None)
 @given(rows=st.integers(0, 20_000), cores=CORES, rows_per_task=ROWS_PER_TASK)
 def test_every_row_is_in_exactly_one_task(rows: int, cores: int, rows_per_task: int) -> None:
     slices = _slices(plan_tasks(rows, cores, rows_per_task))
     assert [row for piece in slices for row in piece] == list(range(rows))
 
 
+@settings(deadline=None)
 @given(rows=st.integers(1, 10**8), cores=CORES, rows_per_task=ROWS_PER_TASK)
 def test_tasks_are_even_not_empty_and_not_too_long(rows: int, cores: int, rows_per_task: int) -> None:
     plan = plan_tasks(rows, cores, rows_per_task)
@@ -32,6 +34,7 @@ def test_tasks_are_even_not_empty_and_not_too_long(rows: int, cores: int, rows_p
     assert max(lengths) - min(lengths) <= 1
 
 
+@settings(deadline=None)
 @given(rows=st.integers(1, 10**8), cores=CORES, rows_per_task=ROWS_PER_TASK)
 def test_all_cores_finish_together_unless_each_row_is_a_task(
     rows: int, cores: int, rows_per_task: int
@@ -41,6 +44,7 @@ def test_all_cores_finish_together_unless_each_row_is_a_task(
     assert plan.tasks >= min(rows, cores)
 
 
+@settings(deadline=None)
 @given(rows=st.integers(1, 10**8), cores=CORES, rows_per_task=ROWS_PER_TASK)
 def test_no_more_waves_than_the_longest_task_asks_for(rows: int, cores: int, rows_per_task: int) -> None:
     waves = -(-plan_tasks(rows, cores, rows_per_task).tasks // cores)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from booksearch_assets.tables.counts import Counts, StageReport
@@ -20,16 +20,19 @@ REPORTS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(COUNTS)
 def test_counts_survive_json(counts: Counts) -> None:
     assert Counts.from_json(json.loads(json.dumps(counts.to_json()))) == counts
 
 
+@settings(deadline=None)
 @given(REPORTS)
 def test_reports_survive_json(report: StageReport) -> None:
     assert StageReport.from_json(json.loads(json.dumps(report.to_json()))) == report
 
 
+@settings(deadline=None)
 @given(st.lists(COUNTS, max_size=6))
 def test_a_total_accounts_for_what_its_parts_do(parts: list[Counts]) -> None:
     total = Counts.total(iter(parts))
