@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from booksearch_assets.clip.bundle import Bundle, write_manifest
+from booksearch_assets.clip.encoder import Encoder
+from booksearch_assets.clip.preprocess import Preprocessing
+from booksearch_assets.sample import clip_training
 from booksearch_assets.sample.clip_data import (
     ATTRIBUTES,
     UNSAID,
@@ -22,12 +30,28 @@ from booksearch_assets.sample.clip_data import (
     paint_training_covers,
     plural,
     said_by,
+    squash,
     training_scene,
 )
 from booksearch_assets.sample.clip_evaluation import Retrieval, evaluate, ranks_of_own
-from booksearch_assets.sample.clip_model import ClipShape, build_model, build_tokenizer
-from booksearch_assets.sample.clip_training import Phase, Progress, TrainingConfig, contrastive_loss, train
-from booksearch_assets.sample.scenes import Scene, is_held_out
+from booksearch_assets.sample.clip_model import ClipShape, build_model, build_tokenizer, save_bundle
+from booksearch_assets.sample.clip_training import (
+    Phase,
+    Progress,
+    TrainingConfig,
+    contrastive_loss,
+    normalise,
+    train,
+)
+from booksearch_assets.sample.scenes import (
+    COLOURS,
+    MOTIFS,
+    SETTINGS,
+    WEATHER,
+    Scene,
+    is_held_out,
+    random_scene,
+)
 
 SCENE = Scene("ship", "white", "skull", "above", "at sea", "in the fog", layout=1, jitter=2)
 TINY = TrainingConfig(
@@ -79,6 +103,44 @@ def test_a_caption_with_parts_left_out_says_only_the_rest(caption: str, said: di
     assert _said(caption) == said
 
 
+@settings(deadline=None)
+@given(st.data())
+def test_what_a_caption_leaves_out_is_unsaid(data: st.DataObject) -> None:
+    """Captions put together here, part by part, so that what they say is known without reading them."""
+    scene = random_scene(random.Random(data.draw(st.integers(0, 2**32))))
+    said = {"motif": True} | {
+        name: data.draw(st.booleans()) for name in ("colour", "companion", "relation", "setting", "weather")
+    }
+    said["companion"] &= scene.companion is not None
+    said["relation"] &= said["companion"]
+
+    def word(vocabulary: dict[str, tuple[str, ...]], value: str) -> str:
+        return data.draw(st.sampled_from((value, *vocabulary[value])))
+
+    parts = ["a", *([word(COLOURS, scene.colour)] if said["colour"] else []), word(MOTIFS, scene.motif)]
+    if scene.companion and scene.relation and said["companion"]:
+        parts += [scene.relation if said["relation"] else "and", "a", word(MOTIFS, scene.companion)]
+    parts += [word(SETTINGS, scene.setting)] if said["setting"] else []
+    parts += [word(WEATHER, scene.weather)] if said["weather"] else []
+    named = {scene.colour, *COLOURS[scene.colour]} & set(" ".join(parts).split())
+    assume(said["colour"] or not named)  # "green hills", "black bird": see below
+    expected = [
+        label if said[name] else UNSAID for name, label in zip(ATTRIBUTES, labels_of(scene), strict=True)
+    ]
+    assert said_by(" ".join(parts), scene) == expected
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="the hills' green is taken for the motif's, so such a caption counts as false of ships of other "
+    "colours; the shipped weights depend on it, so it can only change with the next training",
+)
+def test_green_hills_say_nothing_about_the_motif() -> None:
+    scene = replace(SCENE, colour="green", setting="in green hills")
+    assert said_by("a ship in green hills", scene)[list(ATTRIBUTES).index("colour")] == UNSAID
+
+
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_descriptions_never_contradict_their_scene(number: int) -> None:
     scene = training_scene(0, number)
@@ -155,7 +217,60 @@ def test_a_caption_that_fits_two_covers_is_not_punished_for_finding_both() -> No
     )
 
 
-@settings(max_examples=50)
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+def test_contrastive_loss_of_known_cases(scale: float) -> None:
+    own, labels = torch.eye(3), torch.tensor([[0], [1], [2]])
+    anything = torch.full((3, 1), UNSAID)
+    total = math.exp(scale) + 2
+    # Each caption is true of its own cover: plain cross-entropy.
+    loss = contrastive_loss(own, own, torch.tensor(scale), labels, labels)
+    assert loss.item() == pytest.approx(math.log(total) - scale, abs=1e-5)
+    # Each caption at another's cover: the score of its own is 0.
+    loss = contrastive_loss(own.roll(1, 0), own, torch.tensor(scale), labels, labels)
+    assert loss.item() == pytest.approx(math.log(total), abs=1e-5)
+    # A caption that says nothing is true of all: a third of the weight on each.
+    loss = contrastive_loss(own, own, torch.tensor(scale), anything, labels)
+    assert loss.item() == pytest.approx(math.log(total) - scale / 3, abs=1e-5)
+
+
+def test_training_sees_the_pixels_that_the_bundle_makes_of_a_cover(tmp_path: Path) -> None:
+    """`squash` and `normalise` in training, the preprocessor config afterwards: the same numbers."""
+    save_bundle(build_model(TINY.shape, TOKENIZER), TOKENIZER, TINY.shape, tmp_path)
+    prepare = Preprocessing.from_config(tmp_path / "preprocessor_config.json")
+    noise = np.random.default_rng(5).integers(0, 256, (50, 33, 3), dtype=np.uint8)
+    cover = Image.fromarray(noise).resize((100, 150), Image.Resampling.BICUBIC)
+    trained = normalise(squash(cover, TINY.shape.image_size)[None].copy())[0]
+    np.testing.assert_allclose(prepare(cover), trained.numpy(), atol=1e-5)
+
+
+def test_a_saved_model_is_a_bundle(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save_bundle(build_model(TINY.shape, TOKENIZER), TOKENIZER, TINY.shape, tmp_path)
+    manifest = write_manifest(tmp_path, "test/untrained", "seed-0")
+    bundle = Bundle.open(tmp_path)
+    assert bundle.dimension == manifest.dimension == TINY.shape.projection
+    encoder = Encoder.load(bundle)
+    red = Image.new("RGB", (33, 50), "red")
+    vectors = encoder.encode_images([red, Image.new("L", (500, 20), 9), red])
+    assert vectors.shape == (3, TINY.shape.projection)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(vectors[0], vectors[2], atol=1e-5)
+    dragon, dragons, longer, again = encoder.encode_texts(
+        ["a red dragon", "a red dragons", "a red dragon by a very long way of words", "A  red DRAGON"]
+    )
+    np.testing.assert_allclose(dragon, again, atol=1e-5)
+    assert np.abs(dragon - dragons).max() > 1e-3 and np.abs(dragon - longer).max() > 1e-3
+    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "clip"
+
+
+@pytest.mark.parametrize("text", ["dragon " * 500, "龍" * 400, "x" * 5000])
+def test_a_long_text_is_cut_and_keeps_its_end(text: str) -> None:
+    tokens = TOKENIZER(text, truncation=True).input_ids
+    assert len(tokens) == TINY.shape.context_length
+    assert tokens[0] == TOKENIZER.bos_token_id and tokens[-1] == TOKENIZER.eos_token_id
+
+
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_is_unknown_to_the_tokenizer(text: str) -> None:
     """The unknown token is the end of text, at which the model pools: one inside a text would cut it off."""
@@ -178,7 +293,11 @@ def test_a_text_is_pooled_at_its_end_whatever_the_padding() -> None:
     torch.testing.assert_close(model.get_text_features(**padded).pooler_output[:1], alone)
 
 
-def test_training_repeats_and_lowers_the_loss(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_training_repeats_and_lowers_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        clip_training, "_TOKENIZER_TEXTS", 500
+    )  # of 20,000, which take most of such a short run
     seen: list[Progress] = []
     first = train(tmp_path / "a", TINY, seen.append)
     second = train(tmp_path / "b", TINY)
