@@ -19,7 +19,7 @@ from booksearch_assets.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
-_YEARS = re.compile(r"(\d{4})(?:\.\.(\d{4}))?")
+_YEARS = re.compile(r"([0-9]{4})(?:\.\.([0-9]{4}))?")
 
 
 def materialize_assets(

@@ -88,7 +88,9 @@ def preview(rows: pa.Table) -> str:
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
+    """A table in Markdown. A pipe in a cell stays in its cell."""
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in (header, *rows)]
+    lines = [escaped[0], ["---"] * len(header), *escaped[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -98,7 +100,7 @@ def _cell(value: Any) -> str:
             return f"[{', '.join(f'{x:.3f}' for x in value[:4])}, ...] ({len(value)})"
         value = "; ".join(str(item) for item in value)
     text = "" if value is None else str(value)
-    text = " ".join(text.split()).replace("|", "\\|")
+    text = " ".join(text.split())
     return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
 
 

@@ -29,7 +29,11 @@ def collection_rules(catalogue: Catalogue) -> list[Rule]:
             "The store holds as many rows as were made from the embeddings, in every partition.",
             _count,
         ),
-        Rule("self_match", f"Of {SELF_MATCH_SAMPLE} sampled vectors, {SELF_MATCH_SHARE:.1%} find their own cover first.", _self_match),
+        Rule(
+            "self_match",
+            f"Of {SELF_MATCH_SAMPLE} sampled vectors, {SELF_MATCH_SHARE:.1%} find their own cover first.",
+            _self_match,
+        ),
         Rule(
             "quality_not_below_live",
             "MRR of known items is not below the live collection's by more than the intervals allow.",

@@ -77,7 +77,7 @@ def build_checks(asset: dg.AssetKey, table: str, rules: Sequence[Rule]) -> dg.As
         for key in sorted(context.selected_asset_check_keys):
             rule = by_name[key.name]
             if commits:
-                outcome = rule.judge(scope)
+                outcome = _judge(rule, scope, context.log)
             else:
                 outcome = Outcome(
                     False,
@@ -95,6 +95,15 @@ def build_checks(asset: dg.AssetKey, table: str, rules: Sequence[Rule]) -> dg.As
             )
 
     return checks
+
+
+def _judge(rule: Rule, scope: Scope, log: dg.DagsterLogManager) -> Outcome:
+    """A rule that cannot judge has not passed, and must not silence the rules after it."""
+    try:
+        return rule.judge(scope)
+    except Exception as error:
+        log.exception("the check %s could not judge", rule.name)
+        return Outcome(False, {"error": f"{type(error).__name__}: {error}"})
 
 
 def partitions_in_scope(tags: Mapping[str, str], committed: list[str]) -> list[str]:

@@ -5,7 +5,6 @@ Belongs here: rules made from `tables.contract` and the commits' counts. Does no
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -15,7 +14,6 @@ import pyarrow.parquet as pq
 
 from booksearch_assets.checks.rule import Outcome, Rule, Scope
 from booksearch_assets.tables.contract import Table
-from booksearch_assets.tables.lake import Commit
 
 _SHOWN = 10
 
@@ -57,11 +55,12 @@ def freshness_rule(max_age_days: int) -> Rule:
 def _contract(scope: Scope, table: Table) -> Outcome:
     problems: list[str] = []
     for commit in scope.commits:
-        schema, nulls = _footers(scope, commit, table)
-        if schema is not None:
-            problems += [
-                f"{commit.partition or table.name}: {problem}" for problem in table.violations(schema, nulls)
-            ]
+        files = scope.lake.files(commit)
+        # Once each, in the order found: what one file breaks, its neighbours mostly break too.
+        found = dict.fromkeys(problem for path in files for problem in _violations(scope, path, table))
+        if commit.rows and not files:
+            found = {f"the files of its {commit.rows} rows are gone from {commit.path}": None}
+        problems += [f"{commit.partition or table.name}: {problem}" for problem in found]
     return Outcome(
         not problems,
         {
@@ -72,25 +71,25 @@ def _contract(scope: Scope, table: Table) -> Outcome:
     )
 
 
-def _footers(scope: Scope, commit: Commit, table: Table) -> tuple[pa.Schema | None, dict[str, int]]:
-    """Schema and null counts of a commit, from its footers where these have them and from the columns elsewhere."""
-    schema: pa.Schema | None = None
-    nulls: Counter[str] = Counter()
-    for path in scope.lake.files(commit):
-        file = pq.ParquetFile(path, filesystem=scope.lake.filesystem)
-        schema = file.schema_arrow
-        required = [c.name for c in table.columns if not c.nullable and c.name in schema.names]
-        nested = [name for name in required if pa.types.is_nested(schema.field(name).type)]
-        for group in range(file.num_row_groups):
-            row_group = file.metadata.row_group(group)
-            for index in range(row_group.num_columns):
-                column = row_group.column(index)
-                if column.path_in_schema in required and column.statistics is not None:
-                    nulls[column.path_in_schema] += column.statistics.null_count or 0
-        for name in nested:
-            # A footer counts the nulls of leaves, which for a list says nothing of null lists.
-            nulls[name] += sum(batch.column(0).null_count for batch in file.iter_batches(columns=[name]))
-    return schema, dict(nulls)
+def _violations(scope: Scope, path: str, table: Table) -> list[str]:
+    """How one file breaks the contract."""
+    file = pq.ParquetFile(path, filesystem=scope.lake.filesystem)
+    required = [c.name for c in table.columns if not c.nullable and c.name in file.schema_arrow.names]
+    return table.violations(file.schema_arrow, {name: _null_count(file, name) for name in required})
+
+
+def _null_count(file: pq.ParquetFile, name: str) -> int:
+    """Nulls of a column, by the footer where that counts them, and by reading the column elsewhere.
+
+    A footer counts the nulls of leaves, which for a list say nothing of null lists.
+    """
+    groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
+    columns = [group.column(index) for group in groups for index in range(group.num_columns)]
+    statistics = [column.statistics for column in columns if column.path_in_schema == name]
+    counted = [found.null_count for found in statistics if found is not None and found.has_null_count]
+    if len(counted) == len(groups):
+        return sum(counted)
+    return sum(batch.column(0).null_count for batch in file.iter_batches(columns=[name]))
 
 
 def _unique_keys(scope: Scope, table: Table) -> Outcome:

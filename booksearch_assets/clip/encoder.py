@@ -124,6 +124,11 @@ class Encoder:
         return cls(bundle, TorchEngine(bundle, threads))
 
     @property
+    def bundle(self) -> Bundle:
+        """The bundle that is loaded, whatever lies in its folder by now."""
+        return self._bundle
+
+    @property
     def bundle_id(self) -> str:
         """The vector space of everything that this encoder returns."""
         return self._bundle.bundle_id

@@ -119,7 +119,7 @@ def embed_slice(params: CoverEmbeddingsParams, offset: int, length: int) -> pa.T
             done.extend(zip(ids, encoder.encode_images(pictures, batch_size=params.batch_size), strict=True))
     if done:
         vectors = vectors_cache(params.lake, params.source, encoder.bundle_id, encoder.dimension)
-        vectors.append(_vector_rows(done, Bundle.open(params.bundle, verify="size")))
+        vectors.append(_vector_rows(done, encoder.bundle))
     columns = [[cover_id for cover_id, _ in rejected], [reason for _, reason in rejected]]
     return pa.Table.from_arrays(
         [pa.array(c, f.type) for c, f in zip(columns, EMBEDDING_REJECTIONS.schema, strict=True)],

@@ -32,7 +32,7 @@ class CoverReason(StrEnum):
 
 @dataclass(frozen=True)
 class CoverUrlsParams:
-    """`filtered` maps each year to its folder of FILTERED_FICTION; `covers_metadata` lists landed chunks, perhaps none.
+    """`filtered` maps each year that has rows to its folder of FILTERED_FICTION; `covers_metadata` lists landed chunks, perhaps none.
 
     COVER_URLS is written to `<output>/year=<year>/outcome=kept` and COVER_URL_REJECTIONS to `.../outcome=rejected`; a
     folder that would hold no row is not made. `min_side` is in pixels.

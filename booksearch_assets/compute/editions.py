@@ -122,9 +122,9 @@ def _stage(spark: SparkSession, params: EditionsParams, source: Source) -> _Stag
     superseded = records["lines"] - records["keys"] if records else 0
     if superseded:
         rejected[SUPERSEDED] = superseded
-        newest = newest.join(
-            small(_superseded(spark, newest, _KEY[source]), superseded), ["chunk", "line"], "left_anti"
-        )
+        _superseded(spark, newest, _KEY[source]).write.parquet(f"{folder}_superseded")
+        older = spark.read.schema("chunk string, line long").parquet(f"{folder}_superseded")
+        newest = newest.join(small(older, superseded), ["chunk", "line"], "left_anti")
     return _Staged(
         parsed=parsed,
         newest=newest.drop("chunk", "line", "reason", "raw"),
@@ -189,9 +189,10 @@ def _write_editions(
     """
     authors = _Catalogue.of(spark, staged[Source.AUTHORS])
     works = _Catalogue.of(spark, staged[Source.WORKS])
-    credited_works = f"{params.staging}/credited_works"
-    _credited_works(spark, works, authors).write.parquet(credited_works)
-    works = replace(works, records=spark.read.parquet(credited_works))
+    credited = _credited_works(spark, works, authors)
+    credited.write.parquet(f"{params.staging}/credited_works")
+    credited = spark.read.schema(credited.schema).parquet(f"{params.staging}/credited_works")
+    works = replace(works, records=credited)
     editions = staged[Source.EDITIONS].newest
 
     rows = _joined(spark, editions, works, authors)
@@ -237,7 +238,10 @@ class _Catalogue:
         ends = follow_redirects(
             dict(zip(found["key"].to_pylist(), found["location"].to_pylist(), strict=True))
         )
-        table = pa.table({"key": list(ends), "location": list(ends.values())})
+        table = pa.table(
+            [list(ends), list(ends.values())],
+            schema=pa.schema(dict.fromkeys(found.column_names, pa.string())),
+        )
         return cls(records, small(spark.createDataFrame(table), len(ends)))
 
     def follow(self, rows: DataFrame, reference: str) -> DataFrame:

@@ -43,10 +43,13 @@ def spark_schema(schema: pa.Schema) -> StructType:
 
 
 def read_table(spark: SparkSession, table: Table, folders: Iterable[str]) -> DataFrame:
-    """The rows in folders of files of `table`, without the columns that folder names add; none where there is no folder."""
-    found = [folder for folder in folders if _exists(spark, folder)]
+    """The rows in folders of files of `table`, without the columns that folder names add.
+
+    Raises Spark's `AnalysisException` where one of the folders is missing: an empty read would hide it.
+    """
+    folders = list(folders)
     schema = spark_schema(table.schema)
-    return spark.read.schema(schema).parquet(*found) if found else spark.createDataFrame([], schema)
+    return spark.read.schema(schema).parquet(*folders) if folders else spark.createDataFrame([], schema)
 
 
 def write_years(rows: DataFrame, table: Table, folder: str, outcome: str = "") -> None:
@@ -70,16 +73,6 @@ def small(rows: DataFrame, count: int) -> DataFrame:
 
 def delete_folder(spark: SparkSession, uri: str) -> None:
     """Delete a folder that Spark wrote, with all that it holds, where there is one."""
-    filesystem, path = _hadoop_path(spark, uri)
-    filesystem.delete(path, True)
-
-
-def _exists(spark: SparkSession, uri: str) -> bool:
-    filesystem, path = _hadoop_path(spark, uri)
-    return bool(filesystem.exists(path))
-
-
-def _hadoop_path(spark: SparkSession, uri: str) -> tuple[Any, Any]:
     jvm: Any = spark._jvm
     path = jvm.org.apache.hadoop.fs.Path(uri)
-    return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
+    path.getFileSystem(spark._jsc.hadoopConfiguration()).delete(path, True)

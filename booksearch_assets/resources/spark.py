@@ -19,7 +19,6 @@ from pydantic import Field
 from booksearch_assets.compute.plan import plan_shuffle
 from booksearch_assets.tables.counts import StageReport
 
-
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 

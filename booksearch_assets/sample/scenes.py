@@ -119,7 +119,9 @@ class Scene:
     @property
     def caption(self) -> str:
         """The true caption: every fact of the scene once, in canonical words."""
-        return " ".join([_article(f"{self.colour} {self.motif}"), *self._companion_words(), self.setting, self.weather])
+        return " ".join(
+            [_article(f"{self.colour} {self.motif}"), *self._companion_words(), self.setting, self.weather]
+        )
 
     def _companion_words(self) -> list[str]:
         return [f"{self.relation} {_article(self.companion)}"] if self.companion and self.relation else []
@@ -172,7 +174,9 @@ def free_caption(scene: Scene, rng: random.Random) -> str:
     if scene.companion and rng.random() < 0.75:
         companion = _article(say(MOTIFS, scene.companion))
         words.append(f"{scene.relation} {companion}" if rng.random() < 0.8 else f"and {companion}")
-    tail = [say(SETTINGS, scene.setting)] * (rng.random() < 0.65) + [say(WEATHER, scene.weather)] * (rng.random() < 0.65)
+    tail = [say(SETTINGS, scene.setting)] * (rng.random() < 0.65) + [say(WEATHER, scene.weather)] * (
+        rng.random() < 0.65
+    )
     rng.shuffle(tail)
     return " ".join(words + tail)
 

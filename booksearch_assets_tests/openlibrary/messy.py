@@ -12,18 +12,99 @@ from typing import Any
 
 YEARS = (1999, 2009, 2010, 2014, 2015, 2016, 2019, 2020, 2024, 2025, 2026, 2049, 9999)
 HEADINGS = (
-    *("Fiction", "fiction.", "FICTION / General", "Fiction, romance", "Fiction - Historical", "Fiction--History and criticism"),
-    *("Tigers -- Fiction.", "Tigers--Fiction", "Science fiction", "Science Fiction & Fantasy", "Nonfiction", "Juvenile Nonfiction"),
-    *("Juvenile fiction", "Juvenile delinquency -- Fiction", "Children of immigrants", "Children's fiction", "Children\u2019s stories"),
-    *("Children: Grades 4-6", "Authorship -- Fiction", "Fiction--Authorship", "Fiction -- Technique", "Biography", "Memoirs"),
-    *("Autobiographical fiction", "Detective and mystery stories", "Novels", "Graphic novels", "Love stories.", "History", ""),
-    *(" Fiction \n", "Fiction\nSports", "fic\ttion", "\u0416\u0435\u043d\u0449\u0438\u043d\u044b", "\u0130stanbul -- Fiction", "..", "Fiction..", "\ud800 Fiction"),
+    *(
+        "Fiction",
+        "fiction.",
+        "FICTION / General",
+        "Fiction, romance",
+        "Fiction - Historical",
+        "Fiction--History and criticism",
+    ),
+    *(
+        "Tigers -- Fiction.",
+        "Tigers--Fiction",
+        "Science fiction",
+        "Science Fiction & Fantasy",
+        "Nonfiction",
+        "Juvenile Nonfiction",
+    ),
+    *(
+        "Juvenile fiction",
+        "Juvenile delinquency -- Fiction",
+        "Children of immigrants",
+        "Children's fiction",
+        "Children\u2019s stories",
+    ),
+    *(
+        "Children: Grades 4-6",
+        "Authorship -- Fiction",
+        "Fiction--Authorship",
+        "Fiction -- Technique",
+        "Biography",
+        "Memoirs",
+    ),
+    *(
+        "Autobiographical fiction",
+        "Detective and mystery stories",
+        "Novels",
+        "Graphic novels",
+        "Love stories.",
+        "History",
+        "",
+    ),
+    *(
+        " Fiction \n",
+        "Fiction\nSports",
+        "fic\ttion",
+        "\u0416\u0435\u043d\u0449\u0438\u043d\u044b",
+        "\u0130stanbul -- Fiction",
+        "..",
+        "Fiction..",
+        "\ud800 Fiction",
+    ),
 )
 DATES = (
-    *("c{}", "[{}?]", "{}", "July {}", "Printed 1234, {}", "{}0412", "{}1332", "{}-{}", "x{}x", "1{}", "{}1", "12/04/{}"),
-    *("20 dezembro {}", "5780 [{}]", "195X", "xxxx", "[n.d.]", "", "19--", "\u0662\u0660\u0661\u0669", "0999", "1400", "1399"),
+    *(
+        "c{}",
+        "[{}?]",
+        "{}",
+        "July {}",
+        "Printed 1234, {}",
+        "{}0412",
+        "{}1332",
+        "{}-{}",
+        "x{}x",
+        "1{}",
+        "{}1",
+        "12/04/{}",
+    ),
+    *(
+        "20 dezembro {}",
+        "5780 [{}]",
+        "195X",
+        "xxxx",
+        "[n.d.]",
+        "",
+        "19--",
+        "\u0662\u0660\u0661\u0669",
+        "0999",
+        "1400",
+        "1399",
+    ),
 )
-PAGINATIONS = ("vi, {} p.", "{} p. ;", "1 v. (unpaged)", "p. cm.", "2 v. ({} p.)", "49999", "50000 p.", "000{}", "123456, {}p", "", "x")
+PAGINATIONS = (
+    "vi, {} p.",
+    "{} p. ;",
+    "1 v. (unpaged)",
+    "p. cm.",
+    "2 v. ({} p.)",
+    "49999",
+    "50000 p.",
+    "000{}",
+    "123456, {}p",
+    "",
+    "x",
+)
 PAGE_COUNTS = (99, 100, 101, 320)
 WORK_COUNT, AUTHOR_COUNT, EDITION_COUNT = 40, 25, 300
 
@@ -31,11 +112,21 @@ WORK_COUNT, AUTHOR_COUNT, EDITION_COUNT = 40, 25, 300
 def edition_line(number: int) -> bytes:
     draw = _Draw(number)
     fields = draw.some(
-        title=lambda: draw.text("A  title\twith\n spaces", "\u0412\u043e\u0439\u043d\u0430", "", "   ", 1984, "T\ud83d", "T\ud83d\ude00"),
+        title=lambda: draw.text(
+            "A  title\twith\n spaces",
+            "\u0412\u043e\u0439\u043d\u0430",
+            "",
+            "   ",
+            1984,
+            "T\ud83d",
+            "T\ud83d\ude00",
+        ),
         subtitle=lambda: draw.text("a novel", " a\u00a0novel "),
         works=lambda: draw.listed([draw.reference("works", "W", WORK_COUNT)]),
         authors=lambda: draw.listed(draw.references("authors", "A", AUTHOR_COUNT)),
-        publish_date=lambda: draw.text(*(d.format(draw.choice(*YEARS), draw.choice(*YEARS)) for d in DATES), 2015, 20150101),
+        publish_date=lambda: draw.text(
+            *(d.format(draw.choice(*YEARS), draw.choice(*YEARS)) for d in DATES), 2015, 20150101
+        ),
         number_of_pages=lambda: draw.number(*PAGE_COUNTS),
         pagination=lambda: draw.text(*(p.format(draw.choice(*PAGE_COUNTS)) for p in PAGINATIONS), 250),
         isbn_10=lambda: draw.listed([draw.choice("0-8014-2105-2", "080442957X", " ", 804429573, None)]),
@@ -67,8 +158,12 @@ def author_line(number: int) -> bytes:
     draw = _Draw(number)
     key = f"OL{draw.below(AUTHOR_COUNT)}A"
     if draw.chance(0.15):
-        return draw.line("redirect", "authors", key, {"location": draw.location("authors", "A", AUTHOR_COUNT)})
-    fields = draw.some(name=lambda: draw.text(f"Author {draw.below(9)}", " ", ""), personal_name=lambda: draw.text("P. Name"))
+        return draw.line(
+            "redirect", "authors", key, {"location": draw.location("authors", "A", AUTHOR_COUNT)}
+        )
+    fields = draw.some(
+        name=lambda: draw.text(f"Author {draw.below(9)}", " ", ""), personal_name=lambda: draw.text("P. Name")
+    )
     return draw.line("author", "authors", key, fields)
 
 
@@ -89,20 +184,36 @@ class _Draw:
         """Most of the fields, and now and then one that holds what it never should."""
         found = {name: make() for name, make in fields.items() if self.chance(0.75)}
         if found and self.chance(0.1):
-            found[self.choice(*found)] = self.choice(None, [], {}, [None], True, -1, 0.5, 1e300, 10**30, "", [[]], [{}], {"key": 1})
+            found[self.choice(*found)] = self.choice(
+                None, [], {}, [None], True, -1, 0.5, 1e300, 10**30, "", [[]], [{}], {"key": 1}
+            )
         return found
 
     def text(self, *options: Any) -> Any:
         value = self.choice(*options)
-        return self.choice(value, value, value, {"type": "/type/text", "value": value}, {"type": "/type/text"})
+        return self.choice(
+            value, value, value, {"type": "/type/text", "value": value}, {"type": "/type/text"}
+        )
 
     def number(self, *usual: int) -> Any:
         value = self.choice(*usual)
-        others = (str(value), float(value), f" {value} ", f"{value} p.", value + 0.5, None, 2**31, 2**63, 2**70, True, f"-{value}")
+        others = (
+            str(value),
+            float(value),
+            f" {value} ",
+            f"{value} p.",
+            value + 0.5,
+            None,
+            2**31,
+            2**63,
+            2**70,
+            True,
+            f"-{value}",
+        )
         return value if self.chance(0.8) else self.choice(*others)
 
     def listed(self, values: list[Any]) -> Any:
-        return self.choice(values, values, values, values, values + [None], values[0] if values else None, [])
+        return self.choice(values, values, values, values, [*values, None], values[0] if values else None, [])
 
     def headings(self) -> Any:
         values = [self.choice(*HEADINGS) for _ in range(self.choice(1, 1, 2, 2, 3, 5))]
@@ -110,11 +221,20 @@ class _Draw:
 
     def language(self) -> Any:
         code = self.choice("eng", "eng", "eng", "eng", "fre", "ger")
-        return self.choice({"key": f"/languages/{code}"}, {"key": f"/languages/{code}"}, f"/l/{code}", code, {"key": None}, None)
+        return self.choice(
+            {"key": f"/languages/{code}"},
+            {"key": f"/languages/{code}"},
+            f"/l/{code}",
+            code,
+            {"key": None},
+            None,
+        )
 
     def reference(self, folder: str, letter: str, limit: int) -> Any:
         key = f"/{folder}/OL{self.below(limit)}{letter}"
-        return self.choice({"key": key}, {"key": key}, {"key": key}, key, {"author": {"key": key}}, {"author": key}, {}, None)
+        return self.choice(
+            {"key": key}, {"key": key}, {"key": key}, key, {"author": {"key": key}}, {"author": key}, {}, None
+        )
 
     def references(self, folder: str, letter: str, limit: int) -> list[Any]:
         return [self.reference(folder, letter, limit) for _ in range(self.choice(0, 1, 1, 2, 3))]
@@ -129,10 +249,26 @@ class _Draw:
         payload = json.dumps(fields).encode()
         if self.chance(0.06):
             payload = self.choice(
-                *(payload[: self.below(len(payload))], payload + b"}", b"not json", b"[1]", b"", b"null", b"{}", b'{"a":"\xff"}'),
-                *(payload.replace(b'"', b"'"), b'{"title": NaN}', b'{"title": 1e999}', b'{"pages": ' + b"9" * 5000 + b"}"),
+                *(
+                    payload[: self.below(len(payload))],
+                    payload + b"}",
+                    b"not json",
+                    b"[1]",
+                    b"",
+                    b"null",
+                    b"{}",
+                    b'{"a":"\xff"}',
+                ),
+                *(
+                    payload.replace(b'"', b"'"),
+                    b'{"title": NaN}',
+                    b'{"title": 1e999}',
+                    b'{"pages": ' + b"9" * 5000 + b"}",
+                ),
             )
         name = self.choice(*[f"/type/{kind}"] * 40, "/type/delete", "")
         path = self.choice(*[f"/{folder}/{key}"] * 40, f"/b/{key}", "", "/")
         line = b"\t".join((name.encode(), path.encode(), revision.encode(), modified.encode(), payload))
-        return self.choice(*[line] * 60, line[:30], b"", line + b"\r", b"\xff" + line, line.replace(b"OL", b"\xffL", 1)).replace(b"\n", b"")
+        return self.choice(
+            *[line] * 60, line[:30], b"", line + b"\r", b"\xff" + line, line.replace(b"OL", b"\xffL", 1)
+        ).replace(b"\n", b"")

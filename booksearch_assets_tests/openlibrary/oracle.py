@@ -73,10 +73,10 @@ def counting_number(value: Any, biggest: int) -> int | None:
 
 def year_published(date: str | None, latest: int) -> int | None:
     for run in re.findall("[0-9]+", date or ""):
-        month_day = run[4:]
-        if len(run) == 4 or (len(run) == 8 and 1 <= int(month_day[:2]) <= 12 and 1 <= int(month_day[2:]) <= 31):
-            if 1400 <= int(run[:4]) <= latest:
-                return int(run[:4])
+        month, day = run[4:6], run[6:]
+        is_day = len(run) == 8 and 1 <= int(month) <= 12 and 1 <= int(day) <= 31
+        if (len(run) == 4 or is_day) and 1400 <= int(run[:4]) <= latest:
+            return int(run[:4])
     return None
 
 
@@ -116,7 +116,9 @@ def open_line(line: bytes, types: Iterable[str]) -> tuple[str, str, int, str, di
     except UnicodeDecodeError:
         return "not_utf8"
     try:
-        fields = json.loads(payload, parse_int=lambda d: int(d) if len(d) < 30 else None, parse_constant=lambda name: None)
+        fields = json.loads(
+            payload, parse_int=lambda d: int(d) if len(d) < 30 else None, parse_constant=lambda name: None
+        )
     except RecursionError:
         return "not_json"
     except json.JSONDecodeError as error:
@@ -136,7 +138,9 @@ def open_line(line: bytes, types: Iterable[str]) -> tuple[str, str, int, str, di
     key = id_of(column_key) or id_of(fields.get("key"))
     if key is None:
         return "no_key"
-    revision = counting_number(parts[2].decode("latin-1"), 2**31 - 1) or counting_number(fields.get("revision"), 2**31 - 1)
+    revision = counting_number(parts[2].decode("latin-1"), 2**31 - 1) or counting_number(
+        fields.get("revision"), 2**31 - 1
+    )
     return parts[0].decode(), key, revision or 0, modified, fields
 
 
@@ -175,7 +179,11 @@ def newest(expected: Expected, source: str, lines: list[bytes], types: tuple[str
     best: dict[str, tuple[tuple[int, str, int], tuple[str, int, str, dict[str, Any]]]] = {}
     for number, line in enumerate(lines, 1):
         opened = open_line(line, types)
-        if not isinstance(opened, str) and opened[0] == "/type/redirect" and id_of(opened[4].get("location")) is None:
+        if (
+            not isinstance(opened, str)
+            and opened[0] == "/type/redirect"
+            and id_of(opened[4].get("location")) is None
+        ):
             opened = "no_location"
         if isinstance(opened, str):
             expected.quarantine.append((source, number, opened))
@@ -212,7 +220,13 @@ def names_of(keys: list[str], authors: Newest) -> list[str]:
 
 
 def edition_row(
-    key: str, revision: int, modified: str, fields: dict[str, Any], works: Newest, authors: Newest, dump_year: int
+    key: str,
+    revision: int,
+    modified: str,
+    fields: dict[str, Any],
+    works: Newest,
+    authors: Newest,
+    dump_year: int,
 ) -> Row:
     references = ids_of(fields.get("works"))
     work_key = follow(works, references[0]) if references else None
@@ -225,7 +239,8 @@ def edition_row(
         "work_key": work_key,
         "title": tidy(fields.get("title")),
         "subtitle": tidy(fields.get("subtitle")),
-        "authors": names_of(ids_of(work.get("authors")), authors) or names_of(ids_of(fields.get("authors")), authors),
+        "authors": names_of(ids_of(work.get("authors")), authors)
+        or names_of(ids_of(fields.get("authors")), authors),
         "languages": ids_of(fields.get("languages")),
         "edition_subjects": tidy_all(fields.get("subjects")),
         "work_subjects": tidy_all(work.get("subjects")),
@@ -294,7 +309,9 @@ def by_letters(subjects: list[str]) -> tuple[bool, str | None, str | None]:
 
 
 _DASH = r"(?:--| -- |, | / | - )"
-_FORMS_FOR_THE_YOUNG = "fiction|nonfiction|non-fiction|literature|works|audience|poetry|drama|films|humor|sound recordings"
+_FORMS_FOR_THE_YOUNG = (
+    "fiction|nonfiction|non-fiction|literature|works|audience|poetry|drama|films|humor|sound recordings"
+)
 _EXCLUDING = {
     "juvenile": rf"juvenile (?:{_FORMS_FOR_THE_YOUNG})|fiction, juvenile|\Ajuvenile\Z|: juvenile\Z",
     "children": (

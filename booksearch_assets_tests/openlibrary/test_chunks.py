@@ -22,7 +22,12 @@ def chunk(folder: Path, text: bytes) -> str:
 
 def test_lines_come_back_byte_for_byte(tmp_path: Path) -> None:
     text = b"one\n\n\xff\x00\r\nlast without newline"
-    assert list(read_lines(chunk(tmp_path, text))) == [b"one\n", b"\n", b"\xff\x00\r\n", b"last without newline"]
+    assert list(read_lines(chunk(tmp_path, text))) == [
+        b"one\n",
+        b"\n",
+        b"\xff\x00\r\n",
+        b"last without newline",
+    ]
 
 
 def test_rows_and_rejects_say_where_they_stand(tmp_path: Path) -> None:
@@ -62,5 +67,7 @@ def test_a_damaged_chunk_is_named(tmp_path: Path, damage: str) -> None:
             path.write_bytes(b"")
         case "absent":
             path.unlink()
-    with pytest.raises(DamagedChunk, match=r"the chunk file://.*a chunk%20\.txt\.gz cannot be read .*land the dump again"):
+    with pytest.raises(
+        DamagedChunk, match=r"the chunk file://.*a chunk%20\.txt\.gz cannot be read .*land the dump again"
+    ):
         list(parse_chunk(uri, Source.EDITIONS, 2026))

@@ -45,7 +45,16 @@ def test_publish_year(text: str | None, year: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "digits"), [("Printed 1234, 2019", 1234), ("12042019", 1204), ("9999", 9999), ("x0042", 42), ("195X", None), ("", None), (None, None)]
+    ("text", "digits"),
+    [
+        ("Printed 1234, 2019", 1234),
+        ("12042019", 1204),
+        ("9999", 9999),
+        ("x0042", 42),
+        ("195X", None),
+        ("", None),
+        (None, None),
+    ],
 )
 def test_first_four_digits(text: str | None, digits: int | None) -> None:
     assert first_four_digits(text) == digits

@@ -7,16 +7,25 @@ from dataclasses import replace
 
 import pytest
 
-from booksearch_assets.openlibrary.profiles import PROFILES, FilterProfile, FilterReason, UnknownProfile, profile
+from booksearch_assets.openlibrary.profiles import (
+    PROFILES,
+    FilterProfile,
+    FilterReason,
+    UnknownProfile,
+    profile,
+)
 
 
 def test_an_unknown_profile_is_answered_with_the_names_there_are() -> None:
-    with pytest.raises(UnknownProfile, match=r"no filter profile 'articel'; choose one of article, article-stated, default"):
+    with pytest.raises(
+        UnknownProfile, match=r"no filter profile 'articel'; choose one of article, article-stated, default"
+    ):
         profile("articel")
 
 
 @pytest.mark.parametrize(
-    ("name", "least_pages", "years"), [("article", 100, (2010, None)), ("article-stated", 101, (2017, 2026)), ("default", 101, (2017, 2026))]
+    ("name", "least_pages", "years"),
+    [("article", 100, (2010, None)), ("article-stated", 101, (2017, 2026)), ("default", 101, (2017, 2026))],
 )
 def test_the_limits_of_each_profile(name: str, least_pages: int, years: tuple[int, int | None]) -> None:
     chosen = profile(name)

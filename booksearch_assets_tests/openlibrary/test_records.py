@@ -94,10 +94,18 @@ def test_parses_a_whole_edition() -> None:
         ({"languages": ["/languages/eng", "fre", None]}, "languages", ["eng", "fre"]),
         ({"languages": {"key": "/l/eng"}}, "languages", ["eng"]),
         ({"languages": None}, "languages", []),
-        ({"authors": [{"author": {"key": "/authors/OL1A"}, "type": "/type/author_role"}]}, "author_keys", ["OL1A"]),
+        (
+            {"authors": [{"author": {"key": "/authors/OL1A"}, "type": "/type/author_role"}]},
+            "author_keys",
+            ["OL1A"],
+        ),
         ({"authors": [{"key": "/authors/OL1A"}, "/authors/OL2A", 7, {}]}, "author_keys", ["OL1A", "OL2A"]),
         ({"subjects": "Fiction"}, "subjects", ["Fiction"]),
-        ({"subjects": [" a ", {"type": "/type/text", "value": "b"}, None, 3, ""]}, "subjects", ["a", "b", "3"]),
+        (
+            {"subjects": [" a ", {"type": "/type/text", "value": "b"}, None, 3, ""]},
+            "subjects",
+            ["a", "b", "3"],
+        ),
         ({"works": "/works/OL9W"}, "work_key", "OL9W"),
         ({"works": []}, "work_key", None),
         ({"isbn_13": 9780107805401}, "isbn_13", ["9780107805401"]),
@@ -141,7 +149,16 @@ def test_takes_key_and_revision_from_the_json_where_the_columns_have_none() -> N
 
 
 def test_parses_works_redirects_and_authors() -> None:
-    work = parse_work(line_of({"subjects": ["Fiction"], "authors": [{"type": "/type/author_role", "author": {"key": "/authors/OL1A"}}]}, "work", "/works/OL1W"))
+    work = parse_work(
+        line_of(
+            {
+                "subjects": ["Fiction"],
+                "authors": [{"type": "/type/author_role", "author": {"key": "/authors/OL1A"}}],
+            },
+            "work",
+            "/works/OL1W",
+        )
+    )
     assert work == WorkRecord("OL1W", 3, "2020-01-01T00:00:00.000000", ["Fiction"], ["OL1A"])
     redirect = parse_work(line_of({"location": "/works/OL2W"}, "redirect", "/works/OL1W"))
     assert redirect == RedirectRecord("OL1W", 3, "2020-01-01T00:00:00.000000", "OL2W")
@@ -151,11 +168,31 @@ def test_parses_works_redirects_and_authors() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=6
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
 )
 FIELDS = st.dictionaries(
     st.sampled_from(
-        "key title subtitle works authors languages subjects genres publish_date number_of_pages pagination isbn_10 isbn_13 covers name location revision".split()
+        [
+            "key",
+            "title",
+            "subtitle",
+            "works",
+            "authors",
+            "languages",
+            "subjects",
+            "genres",
+            "publish_date",
+            "number_of_pages",
+            "pagination",
+            "isbn_10",
+            "isbn_13",
+            "covers",
+            "name",
+            "location",
+            "revision",
+        ]
     ),
     JSON,
 )
@@ -178,7 +215,13 @@ def test_no_json_raises_and_numbers_fit_their_columns(fields: dict[str, Any], ki
         assert record.number_of_pages is None or 1 <= record.number_of_pages < 2**31
         assert record.cover_id is None or 1 <= record.cover_id < 2**63
         assert 0 <= record.revision < 2**31
-        for text in (record.title, record.publish_date, *record.subjects, *record.languages, *record.author_keys):
+        for text in (
+            record.title,
+            record.publish_date,
+            *record.subjects,
+            *record.languages,
+            *record.author_keys,
+        ):
             (text or "").encode()
 
 
@@ -191,7 +234,19 @@ def assert_agrees(line: bytes) -> None:
     row = expected.editions[record.key]
     for ours, column in {"subjects": "edition_subjects"}.items():
         assert getattr(record, ours) == row[column]
-    for column in ("revision", "last_modified", "title", "subtitle", "languages", "genres", "publish_date", "number_of_pages", "isbn_10", "isbn_13", "cover_id"):
+    for column in (
+        "revision",
+        "last_modified",
+        "title",
+        "subtitle",
+        "languages",
+        "genres",
+        "publish_date",
+        "number_of_pages",
+        "isbn_10",
+        "isbn_13",
+        "cover_id",
+    ):
         assert getattr(record, column) == row[column], column
 
 

@@ -1,0 +1,239 @@
+"""The fiction filter against the oracle, profile by profile, and its counts by year."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from booksearch_assets.compute import editions, filtered_fiction
+from booksearch_assets.compute.filtered_fiction import FilteredFictionParams, with_outcome
+from booksearch_assets.compute.spark_tables import spark_schema
+from booksearch_assets.openlibrary.profiles import PROFILES, UnknownProfile, profile
+from booksearch_assets.tables.books import EDITIONS, FILTER_REJECTIONS, FILTERED_FICTION
+from booksearch_assets.tables.counts import Counts
+from booksearch_assets_tests.compute.dumps import Rows, editions_params, land, read, write_editions
+from booksearch_assets_tests.openlibrary import oracle
+from booksearch_assets_tests.openlibrary.messy import author_line, edition_line, work_line
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+DUMP_YEAR = 2025
+YEARS = [str(year) for year in range(2010, 2026)]
+LINES = st.integers(0, 2**62)
+OUTCOME = ("year", "pages", "subjects", "fiction_rule", "reason")
+
+
+def outcomes(
+    spark: SparkSession, rows: Rows, dump_year: int = DUMP_YEAR
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """What Spark makes of EDITIONS rows, by profile and edition."""
+    table = spark.createDataFrame(rows, spark_schema(EDITIONS.schema))
+    found = {}
+    for name, chosen in PROFILES.items():
+        for row in with_outcome(table, chosen, dump_year).select("edition_key", *OUTCOME).collect():
+            found[name, row["edition_key"]] = {column: row[column] for column in OUTCOME}
+    return found
+
+
+def expected_outcomes(rows: Rows, dump_year: int = DUMP_YEAR) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (name, row["edition_key"]): oracle.filtered(row, name, dump_year) for name in PROFILES for row in rows
+    }
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(LINES, min_size=200, max_size=200), st.lists(LINES, min_size=40, max_size=40))
+def test_messy_editions_agree_with_the_oracle(
+    spark: SparkSession, editions: list[int], works: list[int]
+) -> None:
+    lines = [*map(edition_line, editions)]
+    rows = list(
+        oracle.editions_of(lines, [*map(work_line, works)], [author_line(1)], DUMP_YEAR).editions.values()
+    )
+    assert outcomes(spark, rows) == expected_outcomes(rows)
+
+
+@pytest.mark.parametrize(("dump_year", "first_year"), [(2020, 2010), (2003, 1990)])
+def test_real_editions_agree_with_the_oracle(
+    spark: SparkSession, real_data: Path, tmp_path: Path, dump_year: int, first_year: int
+) -> None:
+    lines = (real_data / "openlibrary" / "editions.txt").read_bytes().splitlines()
+    assert len(lines) == 546
+    landed = land(tmp_path / "landed", {"editions": lines})
+    editions.run(spark, editions_params(tmp_path, landed, first_year, dump_year))
+    expected = oracle.editions_of(lines, [], [], dump_year).editions
+    for name in PROFILES:
+        assert_run_agrees(spark, tmp_path, list(expected.values()), name, first_year, dump_year)
+
+
+def assert_run_agrees(
+    spark: SparkSession, folder: Path, rows: Rows, name: str, first_year: int, dump_year: int
+) -> None:
+    """Run the stage over the table in `folder`, and compare every written row and every count with the oracle."""
+    years = [str(year) for year in range(first_year, dump_year + 1)]
+    output = folder / name
+    params = FilteredFictionParams((folder / "editions").as_uri(), years, name, dump_year, output.as_uri())
+    report = filtered_fiction.run(spark, params)
+    judged = [row | oracle.filtered(row, name, dump_year) for row in rows]
+    for year in years:
+        of_year = [row for row in judged if str(row["year"]) == year]
+        kept = read(FILTERED_FICTION, output / f"year={year}" / "outcome=kept")
+        columns = FILTERED_FICTION.column_names
+        assert by_key(kept) == by_key(
+            [
+                {c: (row | {"publish_year": row["year"]})[c] for c in columns}
+                for row in of_year
+                if not row["reason"]
+            ]
+        )
+        rejected = read(FILTER_REJECTIONS, output / f"year={year}" / "outcome=rejected")
+        assert by_key(rejected) == by_key(
+            [{"edition_key": row["edition_key"], "reason": row["reason"]} for row in of_year if row["reason"]]
+        )
+        reasons = Counter(row["reason"] for row in of_year if row["reason"])
+        assert report.counts[year] == Counts(len(of_year), len(kept), dict(reasons))
+    assert report.total.rows_in + report.figures["outside"] == len(rows)
+
+
+def by_key(rows: Rows) -> dict[str, dict[str, Any]]:
+    found = {row["edition_key"]: row for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+EDITION = {
+    **{column.name: [] if str(column.type).startswith("list") else None for column in EDITIONS.columns},
+    "edition_key": "OL1M",
+    "languages": ["eng"],
+    "work_subjects": ["Fiction"],
+    "edition_subjects": ["Fiction"],
+    "publish_date": "2020",
+    "publish_year": 2020,
+    "first_four_digits": 2020,
+    "pages": 300,
+    "number_of_pages": 300,
+    "revision": 1,
+    "last_modified": "",
+}
+
+
+def subjects(*headings: str) -> dict[str, Any]:
+    return {"work_subjects": list(headings), "edition_subjects": list(headings)}
+
+
+# (change to a good edition, reason or None by `article`, and by `default`)
+CASES = [
+    ({}, None, None),
+    ({"languages": []}, "no_language", "no_language"),
+    ({"languages": ["fre"]}, "not_english", "not_english"),
+    ({"languages": ["fre", "eng"]}, None, None),
+    (subjects(), "no_subjects", "no_subjects"),
+    ({"edition_subjects": []}, "no_subjects", None),
+    ({**subjects(), "genres": ["Fiction."]}, "no_subjects", None),
+    (subjects("Tigers -- Fiction."), None, None),
+    (subjects("Nonfiction"), None, "nonfiction"),
+    (subjects("Fiction", "Non-fiction"), None, "nonfiction"),
+    (subjects("Fiction--History and criticism"), None, "about_fiction"),
+    (subjects("Fiction--Authorship"), None, "about_fiction"),
+    (subjects("Fiction -- Technique -- Handbooks"), None, "about_fiction"),
+    (subjects("Authorship -- Fiction"), None, None),
+    (subjects("Fiction", "Children of immigrants"), "children", None),
+    (subjects("Fiction", "Children's hospitals -- Fiction"), "children", None),
+    (subjects("Children's fiction"), "children", "children"),
+    (subjects("Children\u2019s stories"), "children", "children"),
+    (subjects("Children: Grades 4-6", "Fiction"), "children", "children"),
+    (subjects("Juvenile fiction."), "juvenile", "juvenile"),
+    (subjects("Juvenile delinquency -- Fiction"), "juvenile", None),
+    (subjects("Fiction", "Biography"), None, "biography"),
+    (subjects("Autobiographical fiction"), None, None),
+    (subjects("Detective and mystery stories"), "not_fiction", None),
+    (subjects("History"), "not_fiction", "not_fiction"),
+    (subjects("Fictional places"), None, "not_fiction"),
+    ({"number_of_pages": None}, "no_pages", None),
+    ({"number_of_pages": None, "pages": None}, "no_pages", "no_pages"),
+    ({"number_of_pages": 100, "pages": 100}, None, "too_short"),
+    ({"number_of_pages": 99, "pages": 99}, "too_short", "too_short"),
+    ({"publish_year": None, "first_four_digits": None}, "no_year", "no_year"),
+    ({"publish_year": 2016, "first_four_digits": 2016}, None, None),
+    ({"publish_year": 2015, "first_four_digits": 2015}, None, "too_old"),
+    ({"publish_year": 2019, "first_four_digits": 1234}, "too_old", None),
+    ({"publish_year": None, "first_four_digits": 2035}, None, "no_year"),
+]
+
+
+def test_the_first_reason_that_applies_is_given(spark: SparkSession) -> None:
+    rows = [EDITION | change | {"edition_key": f"OL{n}M"} for n, (change, _, _) in enumerate(CASES)]
+    found = outcomes(spark, rows)
+    assert found == expected_outcomes(rows)
+    for n, (change, article, default) in enumerate(CASES):
+        assert (found["article", f"OL{n}M"]["reason"], found["default", f"OL{n}M"]["reason"]) == (
+            article,
+            default,
+        ), change
+
+
+def test_the_article_as_stated_wants_more_pages_and_the_last_ten_years(spark: SparkSession) -> None:
+    years = {2015: "too_old", 2016: None, 2025: None, 2026: "in_the_future"}
+    rows = [EDITION | {"edition_key": str(year), "first_four_digits": year} for year in years] + [
+        EDITION | {"number_of_pages": 100}
+    ]
+    found = outcomes(spark, rows)
+    assert {year: found["article-stated", str(year)]["reason"] for year in years} == years
+    assert found["article-stated", "OL1M"]["reason"] == "too_short"
+
+
+def test_every_edition_is_kept_or_rejected_in_one_year_or_outside(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lines = [edition_line(number) for number in range(400)]
+    rows = list(
+        oracle.editions_of(
+            lines, [work_line(number) for number in range(60)], [], DUMP_YEAR
+        ).editions.values()
+    )
+    write_editions(tmp_path / "editions", rows, EDITIONS.schema)
+    for name in PROFILES:
+        assert_run_agrees(spark, tmp_path, rows, name, 2010, DUMP_YEAR)
+
+
+def test_only_the_years_asked_for_are_read_and_written(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [
+        EDITION | {"edition_key": f"OL{year}M", "publish_year": year, "first_four_digits": year}
+        for year in (2018, 2019, 2020)
+    ]
+    write_editions(tmp_path / "editions", rows, EDITIONS.schema)
+    # An edition that says 2019 in the folder of 2018 can be counted only if that folder is read.
+    write_editions(tmp_path / "other", [rows[1] | {"edition_key": "OL0M"}], EDITIONS.schema)
+    (tmp_path / "other/year=2019/part-0.parquet").rename(tmp_path / "editions/year=2018/part-1.parquet")
+    params = FilteredFictionParams(
+        (tmp_path / "editions").as_uri(), ["2019", "2021"], "default", DUMP_YEAR, (tmp_path / "out").as_uri()
+    )
+    report = filtered_fiction.run(spark, params)
+    assert report.counts == {"2019": Counts(1, 1), "2021": Counts(0, 0)}
+    assert report.figures == {"profile": "default", "outside": 3}
+    assert [path.name for path in (tmp_path / "out").glob("year=*")] == ["year=2019"]
+
+
+def test_a_profile_of_ones_own_may_be_given(spark: SparkSession, tmp_path: Path) -> None:
+    write_editions(tmp_path / "editions", [EDITION], EDITIONS.schema)
+    chosen = json.loads(json.dumps(profile("default").to_json() | {"name": "long", "min_pages": 400}))
+    params = FilteredFictionParams(
+        (tmp_path / "editions").as_uri(), YEARS, chosen, DUMP_YEAR, (tmp_path / "out").as_uri()
+    )
+    report = filtered_fiction.run(spark, params)
+    assert (report.figures["profile"], report.counts["2020"]) == ("long", Counts(1, 0, {"too_short": 1}))
+
+
+def test_an_unknown_profile_is_named_before_anything_is_read() -> None:
+    with pytest.raises(UnknownProfile, match="nonsense"):
+        _ = FilteredFictionParams(
+            "file:///nowhere", YEARS, "nonsense", DUMP_YEAR, "file:///nowhere"
+        ).filter_profile
