@@ -357,7 +357,8 @@ def test_jpeg_is_the_painting_at_500_pixels() -> None:
     assert len(cover_jpeg(scene, "The Map of Salt", "Jun Tanaka", quality=40)) < len(data)
 
 
-def test_every_script_of_the_sample_world_can_be_set() -> None:
+def test_no_script_of_the_sample_world_is_left_out() -> None:
+    """Han, kana, Hangul and Devanagari stand as empty boxes: no font that comes with matplotlib has them."""
     for language in FOREIGN:
         title = foreign_title(language, Draws("a title of", language))
         assert differing(pixels(ALONE, title, text=True), pixels(ALONE, text=True)).any(), language
