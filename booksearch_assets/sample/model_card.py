@@ -36,7 +36,8 @@ searches mean something, with no network. It knows the sample world and nothing 
 | steps | {config.steps:,} of {config.batch_size} covers, AdamW, seed {config.seed} |
 
 Trained with CLIP's contrastive loss, in which a caption counts as true of every cover that it describes, and with
-classifiers of the scene's attributes that are thrown away afterwards. Make it again with `booksearch sample train-clip`.
+classifiers of the scene's attributes that are thrown away afterwards. `booksearch sample train-clip` makes such a model
+again; the figures below are of the weights in this folder on covers as they are painted today.
 
 ## Quality
 
