@@ -65,7 +65,7 @@ def _photograph(url: str, file: Path) -> None:
         "--no-sandbox",
         *quiet,
         "--hide-scrollbars",
-        "--window-size=1500,900",
+        "--window-size=2000,640",
     ]
     command += ["--virtual-time-budget=30000", f"--screenshot={file}", url]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
