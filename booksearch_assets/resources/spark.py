@@ -22,6 +22,7 @@ from booksearch_assets.tables.counts import StageReport
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_JVM_ENDS_SECONDS = 30
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
@@ -83,8 +84,7 @@ class LocalSparkLauncher(SparkLauncher):
         wanted = self._settings(tuning)
         running = SparkSession.getActiveSession()
         if running is not None and not _has(running, wanted):
-            # A running JVM keeps its static settings and still reports the new ones, so it is stopped for real.
-            running.stop()
+            _end(running)
         return LazyPySparkResource(spark_config=wanted).spark_session
 
     def _settings(self, tuning: SparkTuning) -> dict[str, str]:
@@ -105,7 +105,24 @@ class LocalSparkLauncher(SparkLauncher):
         }
 
 
-def _has(session: Any, wanted: dict[str, str]) -> bool:
+def _end(session: SparkSession) -> None:
+    """Stop a session and its JVM, which would keep its memory settings and still report the new ones."""
+    from pyspark import SparkContext
+
+    session.stop()
+    gateway: Any = SparkContext._gateway
+    gateway.shutdown()
+    # The JVM ends when its standard input does.
+    gateway.proc.stdin.close()
+    gateway.proc.wait(_JVM_ENDS_SECONDS)
+    SparkContext._gateway = SparkContext._jvm = None
+
+
+def _has(session: SparkSession, wanted: dict[str, str]) -> bool:
     """Whether the context of a running session was started with these settings."""
     actual = dict(session.sparkContext.getConf().getAll())
-    return all(actual.get(name) == value for name, value in wanted.items())
+    # Spark puts the options that its JVM needs before those that were asked for.
+    return all(
+        actual.get(name, "").endswith(value) if name.endswith("JavaOptions") else actual.get(name) == value
+        for name, value in wanted.items()
+    )
