@@ -9,7 +9,6 @@ from pathlib import Path
 
 from booksearch_assets.vectorstores.contract import VectorIndex, VectorStore
 from booksearch_assets.vectorstores.errors import CollectionNotFound, StoreUnavailable
-from booksearch_assets.vectorstores.exact import ExactIndex
 from booksearch_assets.vectorstores.milvus_lite import MilvusLiteStore
 from booksearch_assets.vectorstores.milvus_server import MilvusServerStore
 
@@ -31,7 +30,7 @@ def open_store(uri: str, token: str | None = None, lock_timeout: float = 60.0) -
 
 
 def open_published(uri: str, alias: str, token: str | None = None) -> VectorIndex:
-    """The collection that `alias` points at, to read. Of a local store it is the snapshot, which needs no lock.
+    """The collection that `alias` points at, to read.
 
     Raises `CollectionNotFound` where nothing is published under the alias.
     """
@@ -41,4 +40,4 @@ def open_published(uri: str, alias: str, token: str | None = None) -> VectorInde
         raise CollectionNotFound(
             f"nothing is published as {alias!r} in {uri}; materialise the search asset first"
         )
-    return ExactIndex.read(store.snapshot(name)) if isinstance(store, MilvusLiteStore) else store.index(name)
+    return store.index(name)

@@ -216,10 +216,13 @@ class VectorStore(Protocol):
         """Flush, index, and wait until every row is searchable. Returns the number of rows. May be repeated."""
 
     def index(self, name: str) -> VectorIndex:
-        """The sealed collection, to read. Raises `CollectionNotFound`, `CollectionNotSealed`."""
+        """The sealed collection, to read. Raises `CollectionNotFound`, `CollectionNotSealed`.
+
+        A store that keeps a copy of what it sealed may answer from that, without any lock.
+        """
 
     def count(self, name: str, filter: Filter | None = None) -> int:
-        """`VectorIndex.count` of `index(name)`; so are the next three."""
+        """Number of rows of a sealed collection as its database counts them, never a copy of it."""
 
     def search(
         self,
@@ -229,7 +232,8 @@ class VectorStore(Protocol):
         filter: Filter | None = None,
         fields: Sequence[str] = (),
         offset: int = 0,
-    ) -> list[list[Hit]]: ...
+    ) -> list[list[Hit]]:
+        """`VectorIndex.search` of `index(name)`, for a single call; so are the next two."""
 
     def fetch(self, name: str, keys: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]: ...
 

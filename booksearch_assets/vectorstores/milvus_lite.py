@@ -2,7 +2,7 @@
 
 The folder holds, for each collection, `<name>.db` (a Milvus Lite database of its own, since Lite locks a whole
 database for one process), `<name>.json` (its spec: the collection exists from when this is written) and, once sealed,
-`<name>.parquet` (the snapshot); and `aliases/<alias>.json` for each published alias. All but the first are replaced in
+`<name>.parquet` (the snapshot, which readers use); and `aliases/<alias>.json` for each published alias. All but the first are replaced in
 one step.
 
 Belongs here: the folder, the locks and the pointers. Does not: calls to Milvus (`milvus_collection`).
@@ -33,6 +33,8 @@ from booksearch_assets.vectorstores.errors import (
     StoreUnavailable,
     VectorStoreError,
 )
+from booksearch_assets.vectorstores.exact import ExactIndex
+from booksearch_assets.vectorstores.filters import Filter
 from booksearch_assets.vectorstores.milvus_collection import Dialect, MilvusCollection, connect
 from booksearch_assets.vectorstores.milvus_store import MilvusStore
 from booksearch_assets.vectorstores.snapshot import replacing, write_snapshot
@@ -59,8 +61,8 @@ class MilvusLiteStore(MilvusStore):
     """Collections under `root`, one Milvus Lite database each. Keeps `VectorStore`.
 
     A database is locked for this process from its first use until `close`. Where another process holds it, calls wait
-    up to `lock_timeout` seconds, then raise `StoreLocked`. Sealed collections can be read without the lock, through
-    `snapshot`.
+    up to `lock_timeout` seconds, then raise `StoreLocked`. Sealed collections are read from their snapshots, and aliases
+    from their files: neither needs a database or its lock.
     """
 
     def __init__(self, root: Path, lock_timeout: float = 60.0) -> None:
@@ -78,10 +80,10 @@ class MilvusLiteStore(MilvusStore):
         self._open.clear()
         _release_all(self._databases)
 
-    def snapshot(self, name: str) -> Path:
-        """The Parquet file of a sealed collection, for `exact.ExactIndex`. Takes no lock."""
+    def database(self, name: str) -> MilvusCollection:
+        """A sealed collection as Milvus Lite itself reads it, which is slower than `index` and takes its lock."""
         self._require_sealed(name)
-        return self._snapshot_path(name)
+        return self._collection(name)
 
     def _aliases(self) -> dict[str, str]:
         folder = self.root / "aliases"
@@ -130,7 +132,10 @@ class MilvusLiteStore(MilvusStore):
         return rows
 
     def _index(self, name: str) -> VectorIndex:
-        return self._collection(name)
+        return ExactIndex.read(self._snapshot_path(name))
+
+    def _count(self, name: str, filter: Filter | None) -> int:
+        return self._collection(name).count(filter)
 
     def _describe(self, name: str) -> CollectionSpec:
         path = self._spec_path(name)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from booksearch_assets.vectorstores.contract import CollectionSpec, IndexKind, IndexSpec, VectorIndex
 from booksearch_assets.vectorstores.errors import InvalidCollection
+from booksearch_assets.vectorstores.filters import Filter
 from booksearch_assets.vectorstores.milvus_collection import Dialect, MilvusCollection, connect, milvus_errors
 from booksearch_assets.vectorstores.milvus_store import MilvusStore
 
@@ -73,6 +74,9 @@ class MilvusServerStore(MilvusStore):
             collection.open()
             self._open[name] = collection
         return self._open[name]
+
+    def _count(self, name: str, filter: Filter | None) -> int:
+        return self._index(name).count(filter)
 
     def _describe(self, name: str) -> CollectionSpec:
         with milvus_errors(self.where, f"describe collection {name!r}"):

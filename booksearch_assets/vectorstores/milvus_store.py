@@ -65,7 +65,8 @@ class MilvusStore(ABC):
         return self._index(name)
 
     def count(self, name: str, filter: Filter | None = None) -> int:
-        return self.index(name).count(filter)
+        self._require_sealed(name)
+        return self._count(name, filter)
 
     def search(
         self,
@@ -166,6 +167,9 @@ class MilvusStore(ABC):
 
     @abstractmethod
     def _index(self, name: str) -> VectorIndex: ...
+
+    @abstractmethod
+    def _count(self, name: str, filter: Filter | None) -> int: ...
 
     @abstractmethod
     def _describe(self, name: str) -> CollectionSpec: ...

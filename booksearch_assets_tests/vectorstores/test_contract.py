@@ -29,8 +29,8 @@ from booksearch_assets.vectorstores.errors import (
     InvalidSearch,
     InvalidVectors,
 )
-from booksearch_assets.vectorstores.exact import ExactIndex
 from booksearch_assets.vectorstores.filters import All, Between, Contains, Filter, OneOf
+from booksearch_assets.vectorstores.milvus_lite import MilvusLiteStore
 from booksearch_assets_tests.vectorstores import worlds
 from booksearch_assets_tests.vectorstores.conftest import BACKENDS
 
@@ -42,24 +42,24 @@ QUERIES = worlds.random_vectors(7, seed=2)
 
 
 @pytest.fixture(
-    scope="module", params=[*BACKENDS, "exact", pytest.param("server-flat", marks=pytest.mark.milvus)]
+    scope="module", params=[*BACKENDS, "lite-database", pytest.param("server-flat", marks=pytest.mark.milvus)]
 )
 def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorIndex]:
     """The same sealed collection, read through each backend."""
-    backend, _, kind = request.param.partition("-")
-    spec = worlds.spec(f"reads_{kind or 'default'}", IndexSpec(IndexKind.FLAT) if kind else None)
+    backend, _, way = request.param.partition("-")
+    spec = worlds.spec(f"reads_{way or 'default'}", IndexSpec(IndexKind.FLAT) if way == "flat" else None)
     folder = tmp_path_factory.mktemp(backend)
     where = request.getfixturevalue("milvus_uri") if backend == "server" else str(folder)
     store = open_store(where)
     store.create(spec)
     store.load(spec.name, ROWS.to_batches(max_chunksize=70))
     store.seal(spec.name)
-    if backend == "exact":
-        store.close()
-        yield ExactIndex.read(folder / f"{spec.name}.parquet")
+    if way == "database":
+        assert isinstance(store, MilvusLiteStore)
+        yield store.database(spec.name)
     else:
         yield store.index(spec.name)
-        store.close()
+    store.close()
 
 
 FILTERS: list[tuple[Filter, Callable[[dict[str, Any]], bool]]] = [

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from booksearch_assets.vectorstores.connect import open_published, open_store
@@ -74,6 +75,9 @@ def test_a_second_process_waits_then_gives_up(sealed: Path) -> None:
         index = open_published(str(sealed), "live")
         assert isinstance(index, ExactIndex)
         assert index.count() == 50
+        reader = MilvusLiteStore(sealed, lock_timeout=0.0)
+        assert reader.search("books", worlds.random_vectors(50)[7:8], 1)[0][0].key == "OL7M"
+        reader.publish("live", "books")
 
         patient = MilvusLiteStore(sealed, lock_timeout=60.0)
         counts: list[int] = []
@@ -176,11 +180,19 @@ def test_a_damaged_index_says_so(sealed: Path) -> None:
         MilvusLiteStore(sealed).count("books")
 
 
+def test_counting_asks_the_database_and_not_its_copy(sealed: Path) -> None:
+    rows = pq.read_table(sealed / "books.parquet")
+    pq.write_table(rows.slice(0, 20), sealed / "books.parquet")
+    with MilvusLiteStore(sealed) as store:
+        assert store.index("books").count() == 20
+        assert store.count("books") == 50
+
+
 def test_other_damaged_files_say_so(sealed: Path) -> None:
     store = MilvusLiteStore(sealed)
     (sealed / "books.parquet").write_bytes(b"PAR1 no more")
     with pytest.raises(StoreDamaged, match=r"books\.parquet.*materialise it again"):
-        ExactIndex.read(store.snapshot("books"))
+        store.index("books")
     (sealed / "books.json").write_text('{"name": "books"}')
     with pytest.raises(StoreDamaged, match=r"books\.json"):
         store.describe("books")
