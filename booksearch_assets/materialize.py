@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from booksearch_assets.checks.rule import RANGE_END, RANGE_START
+from booksearch_assets.automation.partitions import range_tags
 from booksearch_assets.instance import use_instance
 from booksearch_assets.settings import Settings
 
@@ -75,7 +75,7 @@ def run_job(
     return definition.execute_in_process(
         run_config={"loggers": {"progress": {}}, **(run_config or {})},
         instance=instance or dg.DagsterInstance.get(),
-        tags={RANGE_START: first, RANGE_END: last} if first else {},
+        tags=range_tags(first, last) if first else {},
         asset_selection=list(assets) or None,
         raise_on_error=False,
     )

@@ -1,11 +1,15 @@
 """The partitions of the catalogues.
 
-Belongs here: partition definitions and the reading of year ranges. Does not: which assets use them.
+Belongs here: partition definitions, and how a run says which range of them it is about. Does not: which assets use
+them.
 """
 
 from __future__ import annotations
 
 import dagster as dg
+
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+"""The tags by which a run is about a range of partitions, both ends included."""
 
 BY_YEAR = dg.BackfillPolicy.single_run()
 """A whole rebuild, or any range of years, is one run and so one Spark application."""
@@ -17,6 +21,17 @@ def publish_years(first_year: int) -> dg.TimeWindowPartitionsDefinition:
     return dg.TimeWindowPartitionsDefinition(
         cron_schedule="0 0 1 1 *", start=str(first_year), fmt="%Y", end_offset=1
     )
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """The tags of a run over the partitions from `first` to `last`."""
+    return {RANGE_START: first, RANGE_END: last}
+
+
+def whole_range_tags(partitions: dg.PartitionsDefinition) -> dict[str, str]:
+    """The tags of a run over every partition there is today."""
+    keys = partitions.get_partition_keys()
+    return range_tags(keys[0], keys[-1])
 
 
 POOL_OPEN_LIBRARY = "open_library"

@@ -10,13 +10,12 @@ from typing import Any
 
 import dagster as dg
 
+from booksearch_assets.automation.partitions import RANGE_END, RANGE_START
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.tables.lake import Commit, Lake
-
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,13 @@ class OpenLibraryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default="https://openlibrary.org", description="Site that redirects `latest` to a dated dump."
     )
     listing_url: str = Field(default="https://archive.org", description="Site that lists the dated dumps.")
+    smallest_share: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="A dump file smaller than this share of the one before it is taken for cut short. Lower it when a "
+        "dump that is known to be whole is refused.",
+    )
     covers_url: str = Field(default="https://covers.openlibrary.org", description="The covers service.")
     source: str = Field(
         default="openlibrary", description="Whose cover ids these are: caches of two sources are kept apart."
@@ -54,10 +61,11 @@ class OpenLibraryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The services answer for the time of the block."""
         yield
 
-    def dump_site(self) -> DumpSite:
+    def dump_site(self, timeout: float = 30.0, attempts: int = 3) -> DumpSite:
+        """The dump site. `timeout` is in seconds, for each of the `attempts` at an answer."""
         from booksearch_assets.openlibrary.dump_site import DumpSite
 
-        return DumpSite(self.dumps_url, listing_url=self.listing_url)
+        return DumpSite(self.dumps_url, self.listing_url, self.smallest_share, timeout, attempts)
 
     def fetch_policy(self) -> FetchPolicy:
         from booksearch_assets.compute.fetch_policy import FetchPolicy
