@@ -240,13 +240,19 @@ class VectorStore(Protocol):
     def scan(self, name: str, fields: Sequence[str]) -> Iterator[pa.RecordBatch]: ...
 
     def drop(self, name: str) -> None:
-        """Remove a collection, damaged or not. Raises `CollectionPublished` while an alias points at it."""
+        """Remove a collection, damaged or not. Raises `CollectionPublished` while an alias points at it.
+
+        A drop that is cut off leaves a collection that is no longer sealed, and may be repeated.
+        """
 
     def collections(self) -> list[str]:
         """Names of all collections, sealed or not, sorted. Aliases are not among them."""
 
     def describe(self, name: str) -> CollectionSpec:
         """The spec that the collection was created with."""
+
+    def is_sealed(self, name: str) -> bool:
+        """Whether the collection is finished, and can be read and published. Raises `CollectionNotFound`."""
 
     def publish(self, alias: str, name: str) -> None:
         """Point `alias` at a sealed collection, in one step that no reader sees half done."""

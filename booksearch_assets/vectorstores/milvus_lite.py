@@ -3,7 +3,8 @@
 The folder holds, for each collection, `<name>.db` (a Milvus Lite database of its own, since Lite locks a whole
 database for one process), `<name>.json` (its spec: the collection exists from when this is written) and, once sealed,
 `<name>.parquet` (the snapshot, which readers use); and `aliases/<alias>.json` for each published alias. All but the first are replaced in
-one step.
+one step; who changes an alias or drops a collection holds `.lock` meanwhile, so that no alias ever names a collection
+that is gone.
 
 Belongs here: the folder, the locks and the pointers. Does not: calls to Milvus (`milvus_collection`).
 """
@@ -68,6 +69,8 @@ class MilvusLiteStore(MilvusStore):
     def __init__(self, root: Path, lock_timeout: float = 60.0) -> None:
         super().__init__(str(root))
         self.root, self.lock_timeout = root.absolute(), lock_timeout
+        # Held for moments by who publishes or drops, unlike the lock of a database.
+        self._pointer_lock = self.root / ".lock"
         self._open: dict[str, MilvusCollection] = {}
         self._databases: list[Path] = []
         # Also runs at the end of the process, where a store that was never closed would leave its engines running.
@@ -96,7 +99,7 @@ class MilvusLiteStore(MilvusStore):
         path = self._database_path(spec.name)
         if path.exists():
             # Left by a process that died while it created or dropped the collection.
-            _remove_database(path, self.lock_timeout)
+            self._once_unused(path, lambda: _remove_database(path))
         self._snapshot_path(spec.name).unlink(missing_ok=True)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -152,13 +155,32 @@ class MilvusLiteStore(MilvusStore):
         if path in self._databases:
             self._databases.remove(path)
             _release(path)
-        _remove_database(path, self.lock_timeout)
-        self._spec_path(name).unlink()
-        self._snapshot_path(name).unlink(missing_ok=True)
+
+        def remove() -> None:
+            with _locked(self._pointer_lock, wait=True), _unused(path):
+                self._refuse_published(name)
+                # Without its snapshot it is not sealed: what a kill leaves behind is neither read nor published.
+                self._snapshot_path(name).unlink(missing_ok=True)
+                if path.exists():
+                    shutil.rmtree(path)
+                self._spec_path(name).unlink(missing_ok=True)
+
+        self._once_unused(path, remove)
 
     def _publish(self, alias: str, name: str) -> None:
-        with replacing(self.root / "aliases" / f"{alias}.json") as place:
-            place.write_text(json.dumps({"collection": name}))
+        try:
+            with _locked(self._pointer_lock, wait=True):
+                self._require_sealed(name)
+                with replacing(self.root / "aliases" / f"{alias}.json") as place:
+                    place.write_text(json.dumps({"collection": name}))
+        except OSError as error:
+            raise _unwritable(self.root, error) from error
+
+    def _once_unused(self, path: Path, action: Callable[[], None]) -> None:
+        try:
+            _once_unlocked(path, self.lock_timeout, action)
+        except OSError as error:
+            raise _unwritable(path, error) from error
 
     def _collection(self, name: str) -> MilvusCollection:
         if name not in self._open:
@@ -263,26 +285,29 @@ def _release_all(paths: list[Path]) -> None:
         _release(paths.pop())
 
 
-def _remove_database(path: Path, timeout: float) -> None:
-    """Delete a database that no process uses, damaged or not."""
-
-    def remove() -> None:
-        with _lock_of(path):
-            shutil.rmtree(path)
-
-    if path.exists():
-        try:
-            _once_unlocked(path, timeout, remove)
-        except OSError as error:
-            raise _unwritable(path, error) from error
+def _remove_database(path: Path) -> None:
+    """Delete a database, damaged or not. Raises BlockingIOError where a process uses it."""
+    with _unused(path):
+        shutil.rmtree(path)
 
 
 @contextmanager
-def _lock_of(path: Path) -> Iterator[None]:
-    """The lock that Milvus Lite takes itself. Raises BlockingIOError where it is held."""
-    descriptor = os.open(path / "LOCK", os.O_CREAT | os.O_RDWR, 0o644)
+def _unused(path: Path) -> Iterator[None]:
+    """No process uses the database at `path` meanwhile, if there is one. Raises BlockingIOError where one does."""
+    if not path.exists():
+        yield
+        return
+    # The lock that Milvus Lite takes itself.
+    with _locked(path / "LOCK"):
+        yield
+
+
+@contextmanager
+def _locked(file: Path, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of a file. Raises BlockingIOError where it is held and `wait` is not set."""
+    descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(descriptor)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import pyarrow as pa
 
 from booksearch_assets.vectorstores.contract import CollectionSpec, IndexKind, IndexSpec, VectorIndex
-from booksearch_assets.vectorstores.errors import InvalidCollection
+from booksearch_assets.vectorstores.errors import InvalidCollection, VectorStoreError
 from booksearch_assets.vectorstores.filters import Filter
 from booksearch_assets.vectorstores.milvus_collection import Dialect, MilvusCollection, connect, milvus_errors
 from booksearch_assets.vectorstores.milvus_store import MilvusStore
@@ -91,8 +91,13 @@ class MilvusServerStore(MilvusStore):
 
     def _drop(self, name: str) -> None:
         self._open.pop(name, None)
-        with milvus_errors(self.where, f"drop collection {name!r}"):
-            self._client.drop_collection(name, timeout=SERVER.call_seconds)
+        try:
+            with milvus_errors(self.where, f"drop collection {name!r}"):
+                self._client.drop_collection(name, timeout=SERVER.call_seconds)
+        except VectorStoreError:
+            # Milvus from 2.5.5 on refuses by itself, when another process has published it since we looked.
+            self._refuse_published(name)
+            raise
 
     def _publish(self, alias: str, name: str) -> None:
         exists = alias in self._aliases()

@@ -87,18 +87,16 @@ class MilvusStore(ABC):
 
     def drop(self, name: str) -> None:
         self._require(name)
-        pointing = [alias for alias, target in self._aliases().items() if target == name]
-        if pointing:
-            # Milvus Lite and Milvus before 2.5.5 would drop it, and leave readers with an alias to nothing.
-            raise CollectionPublished(
-                f"collection {name!r} in {self.where} is published as {', '.join(pointing)}; "
-                "publish another version first"
-            )
+        self._refuse_published(name)
         self._drop(name)
 
     def describe(self, name: str) -> CollectionSpec:
         self._require(name)
         return self._describe(name)
+
+    def is_sealed(self, name: str) -> bool:
+        self._require(name)
+        return self._is_sealed(name)
 
     def publish(self, alias: str, name: str) -> None:
         checked_name(alias, "alias")
@@ -129,6 +127,15 @@ class MilvusStore(ABC):
                 f"it is an alias of {target!r}" if target else f"it has {', '.join(existing) or 'none yet'}"
             )
             raise CollectionNotFound(f"{self.where} has no collection {name!r}; {hint}")
+
+    def _refuse_published(self, name: str) -> None:
+        pointing = [alias for alias, target in self._aliases().items() if target == name]
+        if pointing:
+            # Milvus Lite and Milvus before 2.5.5 would drop it, and leave readers with an alias to nothing.
+            raise CollectionPublished(
+                f"collection {name!r} in {self.where} is published as {', '.join(pointing)}; "
+                "publish another version first"
+            )
 
     def _require_sealed(self, name: str) -> None:
         self._require(name)
