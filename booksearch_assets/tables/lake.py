@@ -9,8 +9,8 @@ reader resolves the record. A killed writer leaves an invisible folder behind, n
 
 Records name their folder relative to the root, so a lake can be moved, or mounted somewhere else.
 
-Belongs here: where versions lie, committing, resolving, pruning. Does not: what the rows mean (`tables.books`),
-append-only caches (`tables.shards`), anything of Dagster (`resources.lake`).
+Belongs here: where versions lie, committing, resolving. Does not: dropping old versions (`tables.pruning`), what the
+rows mean (`tables.books`), append-only caches (`tables.shards`), anything of Dagster (`resources.lake`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,7 +56,9 @@ class Commit:
     """The record of one committed version of one partition (`partition` is "" for an unpartitioned table).
 
     `path` is the folder that holds its files, in the form of `Lake.uri`; `inputs` maps "table/partition" to the
-    version read; `facts` are JSON values that a later stage or the UI needs (dump date, bundle id, ...).
+    version read; `facts` are JSON values that a later stage or the UI needs (dump date, bundle id, ...). `data_version`
+    is equal for two versions of the same rows, and `recipe` for two that were made from the same
+    (`tables.fingerprint`).
     """
 
     table: str
@@ -69,6 +71,7 @@ class Commit:
     data_version: str
     inputs: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    recipe: str = ""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, indent=1)
@@ -195,32 +198,26 @@ class Lake:
             else table.schema.empty_table()
         )
 
-    def prune(self, table: str, keep: int = 2) -> list[str]:
-        """Drop versions that are neither current nor named by the last `keep` commits of any partition.
+    def tables(self) -> list[str]:
+        """Every table that was ever committed, sorted. Caches, whose names start with an underscore, are none."""
+        tables, folders = [], [""]
+        while folders:
+            folder = folders.pop()
+            selector = pafs.FileSelector(self.location(folder), allow_not_found=True)
+            names = [i.base_name for i in self.filesystem.get_file_info(selector) if not i.is_file]
+            if "commits" in names:
+                tables.append(folder)
+            else:
+                folders += [f"{folder}/{n}".lstrip("/") for n in names if not n.startswith("_")]
+        return sorted(tables)
 
-        A version that was never committed is dropped after `PENDING_GRACE`: until then a writer may be filling it.
-        Returns what was dropped, sorted.
-        """
-        kept: set[str] = set()
-        expired: list[Commit] = []
-        for partition in self.partitions(table):
-            history = self.history(table, partition)
-            current = self.resolve(table, partition).version
-            kept.update([current, *(commit.version for commit in history[:keep])])
-            expired += [commit for commit in history[keep:] if commit.version != current]
-        # Records first: a version without a record is dropped later, a record without a version would stay.
-        for commit in expired:
-            self.filesystem.delete_file(
-                self.location(table, "commits", _file_name(commit.partition), f"{commit.version}.json")
-            )
-        abandoned = f"{datetime.now(UTC) - PENDING_GRACE:{_STAMP}}"
-        droppable = {commit.version for commit in expired}
-        folder = pafs.FileSelector(self.location(table, "versions"), allow_not_found=True)
-        names = [info.base_name for info in self.filesystem.get_file_info(folder)]
-        stale = sorted(n for n in names if n not in kept and (n in droppable or n < abandoned))
-        for version in stale:
-            self.filesystem.delete_dir(self.location(table, "versions", version))
-        return stale
+    def forget(self, commit: Commit) -> None:
+        """Delete the record of a commit, which must not be the current one. Its files stay (`tables.pruning`)."""
+        record = self.location(
+            commit.table, "commits", _file_name(commit.partition), f"{commit.version}.json"
+        )
+        with suppress(FileNotFoundError):
+            self.filesystem.delete_file(record)
 
     def write_bytes(self, path: str, content: bytes) -> None:
         """Replace a small object in one step: readers see the old one or the new one, never a part."""
@@ -353,6 +350,7 @@ class PendingVersion:
         data_version: str | None = None,
         inputs: dict[str, str] | None = None,
         facts: dict[str, Any] | None = None,
+        recipe: str = "",
     ) -> Commit:
         """Make one partition of this version the current one.
 
@@ -369,6 +367,7 @@ class PendingVersion:
             data_version=data_version or self.version,
             inputs=inputs or {},
             facts=facts or {},
+            recipe=recipe,
         )
         if rows is None:
             rows = sum(
@@ -379,6 +378,14 @@ class PendingVersion:
         commit = replace(pending, rows=rows, size=size)
         self.lake._commit(commit)
         return commit
+
+
+def begun_at(version: str) -> datetime | None:
+    """When a version was begun; None for a name that no writer gave."""
+    try:
+        return datetime.strptime(version.partition("-")[0], _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _file_name(partition: str) -> str:

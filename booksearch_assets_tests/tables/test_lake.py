@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,25 +11,12 @@ import pyarrow.dataset as ds
 import pytest
 
 from booksearch_assets.tables.counts import Counts
-from booksearch_assets.tables.lake import PENDING_GRACE, Lake, LakeError, NotCommitted
+from booksearch_assets.tables.lake import Lake, LakeError, NotCommitted
 from booksearch_assets_tests.tables.people import PEOPLE, commit_people, committed_ids, people
-
-
-def _versions(lake: Lake) -> list[str]:
-    return sorted(path.name for path in Path(lake.uri(PEOPLE.name, "versions")).iterdir())
 
 
 def _pointer(lake: Lake, partition: str = "_whole") -> Path:
     return Path(lake.uri(PEOPLE.name, "current", f"{partition}.json"))
-
-
-def _abandon(lake: Lake, age: timedelta) -> str:
-    """A version folder as a killed writer left it `age` ago: filled and not committed."""
-    version = f"{datetime.now(UTC) - age:%Y%m%dT%H%M%S%f}-dead00"
-    folder = Path(lake.uri(PEOPLE.name, "versions", version))
-    folder.mkdir(parents=True)
-    (folder / "part-0.parquet").write_bytes(b"PAR1 half a fi")
-    return version
 
 
 def test_nothing_is_visible_before_the_commit(lake: Lake) -> None:
@@ -164,62 +150,6 @@ def test_the_last_commit_is_current_whichever_was_begun_first(lake: Lake) -> Non
     second.commit()
     first.commit()
     assert committed_ids(lake) == [1]
-
-
-def test_prune_keeps_what_the_last_commits_of_any_partition_name(lake: Lake) -> None:
-    old_year = commit_people(lake, 1, partition="2015")
-    commits = [commit_people(lake, i, partition="2016") for i in range(4)]
-    dropped = lake.prune(PEOPLE.name, keep=2)
-    assert dropped == [commits[0].version, commits[1].version]
-    assert _versions(lake) == sorted([old_year.version, commits[2].version, commits[3].version])
-    assert committed_ids(lake, "2015") == [1]
-    assert [c.version for c in lake.history(PEOPLE.name, "2016")] == [commits[3].version, commits[2].version]
-    assert lake.prune(PEOPLE.name, keep=2) == []
-
-
-def test_prune_never_drops_the_current_version(lake: Lake) -> None:
-    slow = lake.begin(PEOPLE.name)
-    slow.write(people(1), PEOPLE.schema)
-    quick = [commit_people(lake, i) for i in (2, 3)]
-    slow.commit()
-    assert lake.prune(PEOPLE.name, keep=1) == [quick[0].version]
-    assert committed_ids(lake) == [1]
-
-
-@pytest.mark.parametrize("begun", ["before", "after"])
-def test_prune_leaves_a_pending_version_alone(lake: Lake, begun: str) -> None:
-    pending = lake.begin(PEOPLE.name) if begun == "before" else None
-    for i in range(3):
-        commit_people(lake, i)
-    pending = pending or lake.begin(PEOPLE.name)
-    pending.write(people(9), PEOPLE.schema)
-    assert pending.version not in lake.prune(PEOPLE.name, keep=1)
-    pending.commit()
-    assert committed_ids(lake) == [9]
-
-
-def test_prune_drops_what_a_killed_writer_left_once_no_writer_can_be_at_it(lake: Lake) -> None:
-    current = commit_people(lake, 1)
-    dead = _abandon(lake, PENDING_GRACE + timedelta(minutes=1))
-    alive = _abandon(lake, PENDING_GRACE - timedelta(minutes=1))
-    assert lake.prune(PEOPLE.name) == [dead]
-    assert _versions(lake) == sorted([alive, current.version])
-
-
-def test_prune_of_a_table_that_was_never_written_drops_nothing(lake: Lake) -> None:
-    assert lake.prune(PEOPLE.name) == []
-
-
-def test_prune_stops_before_it_drops_anything_at_a_record_that_it_cannot_read(lake: Lake) -> None:
-    for i in range(3):
-        commit_people(lake, i, partition="2015")
-        commit_people(lake, i, partition="2016")
-    _pointer(lake, "2016").write_text("{")
-    versions = _versions(lake)
-    with pytest.raises(LakeError):
-        lake.prune(PEOPLE.name, keep=1)
-    assert _versions(lake) == versions
-    assert len(lake.history(PEOPLE.name, "2015")) == 3
 
 
 @pytest.mark.parametrize(

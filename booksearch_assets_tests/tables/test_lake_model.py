@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from booksearch_assets.tables.lake import Lake, PendingVersion
+from booksearch_assets.tables.pruning import prune
 from booksearch_assets_tests.tables.people import PEOPLE, committed_ids, people
 
 PARTITIONS = ["", "2015", "2016"]
@@ -54,8 +55,11 @@ class LakeMachine(RuleBasedStateMachine):
 
     @rule(keep=st.integers(1, 3))
     def prune(self, keep: int) -> None:
-        dropped = self.lake.prune(PEOPLE.name, keep)
-        assert not set(dropped) & {version for version, _ in self.committed.values()}
+        for path in prune(self.lake, PEOPLE.name, keep=keep):
+            assert not any(
+                path.endswith((version, f"{version}/year={partition}"))
+                for partition, (version, _) in self.committed.items()
+            )
         left = {path.name for path in Path(self.folder, PEOPLE.name, "versions").glob("*")}
         for partition in self.committed:
             history = [commit.version for commit in self.lake.history(PEOPLE.name, partition)]

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from booksearch_assets.tables.lake import Lake
+from booksearch_assets.tables.pruning import prune
 from booksearch_assets_tests.tables.people import PEOPLE, commit_people, committed_ids
 
 _PRELUDE = """
 import os, signal, sys, time
 from pathlib import Path
 from booksearch_assets.tables.lake import Lake
+from booksearch_assets.tables.pruning import prune
 from booksearch_assets_tests.tables.people import PEOPLE, commit_people, committed_ids, people
 lake = Lake(sys.argv[1])
 """
@@ -78,7 +80,7 @@ def test_a_killed_writer_leaves_what_was_committed_before(lake: Lake, until: str
     assert lake.partitions(PEOPLE.name) == ([""] if had else [])
     commit_people(lake, 3)
     assert committed_ids(lake) == [3]
-    lake.prune(PEOPLE.name, keep=1)
+    prune(lake, PEOPLE.name, keep=1)
     assert committed_ids(lake) == [3]
 
 
