@@ -36,6 +36,11 @@ class RawDumpConfig(dg.Config):
     land_again: bool = Field(
         default=False, description="Land the dump even when the same file is in the lake already."
     )
+    chunk_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Text in one chunk, in bytes: what one task parses, and what a killed run may lose. 0 plans it from the size of the file and the cores.",
+    )
 
 
 @dg.multi_asset(
@@ -68,7 +73,14 @@ def raw_dump(
     with open_library.reachable():
         site, downloads = open_library.dump_site(), Path(open_library.downloads)
         for landed in land_dump(
-            site, lake.open(), selected, config.date, config.land_again, downloads, log_progress(context)
+            site,
+            lake.open(),
+            selected,
+            config.date,
+            config.land_again,
+            downloads,
+            log_progress(context),
+            config.chunk_bytes,
         ):
             commit = landed.commit
             for warning in landed.warnings:
@@ -84,6 +96,8 @@ def raw_dump(
                     "raw_bytes": commit.facts["raw_bytes"],
                     "seconds": round(landed.seconds, 2),
                     "already_landed": landed.reused,
+                    "chunks_cut": landed.cut_chunks,
+                    "chunks_kept_from_a_killed_run": landed.kept_chunks,
                     "source": commit.facts["url"],
                     "version": commit.version,
                     "chunks": dg.MetadataValue.md(

@@ -1,7 +1,8 @@
 """Downloading one large file to disk: resumable, checked, and never half there under its final name.
 
-The bytes go to `<destination>.part`, beside a `.part.json` that says which version of the file they belong to. A cut
-connection or a killed process continues from there, as long as the server still has that version.
+The bytes go to `<destination>.part`, beside a `.json` that says which version of the file they belong to. A cut
+connection or a killed process continues from there, as long as the server still has that version. A whole file keeps
+its `.json`, with its checksum, so that whoever was killed while working on it need not download it again.
 
 Belongs here: one big file from one URL. Does not: finding the URL (`openlibrary.dump_site`), many small files
 (`compute.fetch`).
@@ -16,7 +17,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
@@ -54,7 +55,8 @@ class DownloadError(Exception):
 
 @dataclass(frozen=True)
 class Downloaded:
-    """A whole file: `size` in bytes; `resumed_from` is the byte at which its last connection continued."""
+    """A whole file: `size` in bytes; `resumed_from` is the byte at which its last connection continued, or `size`
+    where an earlier run had brought all of it."""
 
     path: Path
     size: int
@@ -72,11 +74,12 @@ class DownloadProgress:
 
 @dataclass(frozen=True)
 class _Version:
-    """Which version of the file the bytes on disk belong to, as the server named it."""
+    """Which version of the file the bytes on disk belong to, as the server named it; `sha256` once they are whole."""
 
     url: str
     etag: str | None
     last_modified: str | None
+    sha256: str | None = None
 
     @property
     def validator(self) -> str | None:
@@ -104,10 +107,13 @@ def download(
 ) -> Downloaded:
     """Download `url` to `destination`, continuing what an earlier run left.
 
-    `expected_size` and `etag` are what the site said when the URL was resolved: other bytes are refused. `attempts`
+    `expected_size` and `etag` are what the site said when the URL was resolved: other bytes are refused, and a sound
+    file of that ETag at `destination` is taken as it is, without a request. `attempts`
     counts connections in a row that brought nothing new; `backoff` seconds double after each. Raises `DownloadError`.
     """
     transfer = _Transfer(url, destination, expected_size, etag, on_progress, timeout)
+    if whole := transfer.whole():
+        return whole
     fruitless, furthest = 0, transfer.offset
     while True:
         try:
@@ -125,6 +131,12 @@ def download(
             time.sleep(min(asked if asked is not None else backoff * 2 ** (fruitless - 1), _LONGEST_WAIT))
 
 
+def discard(destination: Path) -> None:
+    """Delete a downloaded file, or what there is of it, with what says which version it is."""
+    for path in (destination, _part_of(destination), _version_file_of(destination)):
+        path.unlink(missing_ok=True)
+
+
 class _Transfer:
     """The state of one download across its connections."""
 
@@ -139,8 +151,7 @@ class _Transfer:
     ) -> None:
         self.url, self.destination, self.expected_size, self.etag = url, destination, expected_size, etag
         self.on_progress, self.timeout = on_progress, timeout
-        self.part = destination.with_name(destination.name + ".part")
-        self._version_file = destination.with_name(destination.name + ".part.json")
+        self.part, self._version_file = _part_of(destination), _version_file_of(destination)
         self._version = self._left_version()
         self.resumed_from = 0
 
@@ -148,6 +159,23 @@ class _Transfer:
     def offset(self) -> int:
         """Bytes on disk that the next connection continues."""
         return self.part.stat().st_size if self._version and self.part.exists() else 0
+
+    def whole(self) -> Downloaded | None:
+        """The file as an earlier run downloaded it, where it is still the version that is asked for, and sound."""
+        left = self._recorded()
+        if not (left and left.sha256 and left.url == self.url and _same(left.etag, self.etag)):
+            return None
+        try:
+            with self.destination.open("rb") as file:
+                size, digest = (
+                    os.fstat(file.fileno()).st_size,
+                    hashlib.file_digest(file, "sha256").hexdigest(),
+                )
+        except FileNotFoundError:
+            return None
+        if digest != left.sha256 or self.expected_size not in (None, size):
+            return None
+        return Downloaded(self.destination, size, digest, resumed_from=size)
 
     def run(self) -> Downloaded:
         """One connection, to the end of the file."""
@@ -206,7 +234,7 @@ class _Transfer:
         ) from error
 
     def _check_answer(self, headers: HTTPMessage, total: int | None) -> None:
-        if self.etag and headers["ETag"] and _strong(headers["ETag"]) != _strong(self.etag):
+        if self.etag and headers["ETag"] and not _same(headers["ETag"], self.etag):
             self._fail(
                 DownloadProblem.CHANGED,
                 f"{self.url} has changed since it was resolved: expected ETag {self.etag}, got {headers['ETag']}; "
@@ -247,19 +275,25 @@ class _Transfer:
             with self.part.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
                 os.fsync(file.fileno())
+            if self._version:
+                self._remember(replace(self._version, sha256=digest))
             os.replace(self.part, self.destination)
-            self._version_file.unlink(missing_ok=True)
         except OSError as error:
             self._disk_failed(error)
         return Downloaded(self.destination, size, digest, self.resumed_from)
 
     def _left_version(self) -> _Version | None:
         """Which version an earlier run has left; None where it left nothing that can be continued."""
+        left = self._recorded()
+        # What is recorded with a checksum is the whole file, and no part of another.
+        fits = left and left.url == self.url and left.validator and not left.sha256
+        return left if fits and self.part.exists() else None
+
+    def _recorded(self) -> _Version | None:
         try:
-            left = _Version(**json.loads(self._version_file.read_bytes()))
+            return _Version(**json.loads(self._version_file.read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
-        return left if left.url == self.url and left.validator and self.part.exists() else None
 
     def _remember(self, version: _Version) -> None:
         try:
@@ -285,8 +319,7 @@ class _Transfer:
 
     def _fail(self, problem: DownloadProblem, message: str) -> NoReturn:
         """Fails for good: bytes of a version that nobody wants are not kept."""
-        self.part.unlink(missing_ok=True)
-        self._version_file.unlink(missing_ok=True)
+        discard(self.destination)
         raise DownloadError(problem, message)
 
     def _disk_failed(self, error: OSError) -> NoReturn:
@@ -307,5 +340,18 @@ def _extent(response: HTTPResponse) -> tuple[int, int | None]:
     return 0, int(length) if length and length.isdigit() else None
 
 
+def _same(etag: str | None, other: str | None) -> bool:
+    """Whether two ETags name one version; none at all names nothing."""
+    return etag is not None and other is not None and _strong(etag) == _strong(other)
+
+
 def _strong(etag: str) -> str:
     return etag.removeprefix("W/")
+
+
+def _part_of(destination: Path) -> Path:
+    return destination.with_name(destination.name + ".part")
+
+
+def _version_file_of(destination: Path) -> Path:
+    return destination.with_name(destination.name + ".json")

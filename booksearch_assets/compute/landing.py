@@ -3,6 +3,10 @@
 One gzip stream of 45 GB of text cannot be split, so a cluster would read it with one task; a thousand chunks give a
 thousand tasks. Bytes are untouched: the chunks' text, one after another, is the source's text.
 
+A landing that was killed is continued: a journal names the chunks that are whole. The source is read again from its
+start, since gzip cannot be entered in the middle, but nothing is compressed or written twice, and damage in any part
+of it is still found.
+
 Belongs here: cutting, checking while reading, the manifest. Does not: downloading (`compute.download`), what the
 lines mean (`openlibrary`, `abo`).
 """
@@ -13,8 +17,9 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
+from itertools import takewhile
 from pathlib import Path
 from queue import Full, Queue
 from typing import BinaryIO, Self
@@ -23,6 +28,7 @@ import pyarrow.fs as pafs
 from isal import igzip_lib, isal_zlib
 
 MANIFEST = "chunks.json"
+JOURNAL = "_landing.json"
 LARGEST_CHUNK = 64 * 2**20
 SMALLEST_CHUNK = 256 * 2**10
 
@@ -71,23 +77,30 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Landed:
-    """What landed, in the order of the source."""
+    """What landed, in the order of the source. `kept` of the chunks had been cut before, by a landing that was killed."""
 
     chunks: tuple[Chunk, ...]
-    lines: int
-    raw_bytes: int
+    kept: int = field(default=0, compare=False)
+
+    @property
+    def lines(self) -> int:
+        return sum(chunk.lines for chunk in self.chunks)
+
+    @property
+    def raw_bytes(self) -> int:
+        return sum(chunk.raw_bytes for chunk in self.chunks)
 
     @property
     def gz_bytes(self) -> int:
         return sum(chunk.gz_bytes for chunk in self.chunks)
 
     @classmethod
-    def read(cls, uri: str) -> Self:
+    def read(cls, uri: str, name: str = MANIFEST) -> Self:
         """The manifest of a folder of chunks. Raises `FileNotFoundError` where nothing has landed in full."""
         filesystem, folder = _place(uri)
-        with filesystem.open_input_stream(f"{folder}/{MANIFEST}", compression=None) as stream:
+        with filesystem.open_input_stream(f"{folder}/{name}", compression=None) as stream:
             found = json.loads(stream.read())
-        return cls(tuple(Chunk(**chunk) for chunk in found["chunks"]), found["lines"], found["raw_bytes"])
+        return cls(tuple(Chunk(**chunk) for chunk in found["chunks"]))
 
 
 @dataclass(frozen=True)
@@ -116,45 +129,73 @@ def land(
     """Cut the gzip file `source` into chunks under `output_uri`, and write the manifest last.
 
     A chunk ends with the first line that brings it to `chunk_bytes` of text, so the same source gives the same
-    files. `expects` (such as `DumpKind.problem`) judges the first lines. Raises `BadDump`, and `OSError` where
-    `output_uri` cannot be written.
+    files. What a killed landing left under `output_uri`, which must have been of the same bytes and `chunk_bytes`, is
+    kept as far as it is sound. `expects` (such as `DumpKind.problem`) judges the first lines. Raises `BadDump`, and
+    `OSError` where `output_uri` cannot be written.
     """
     filesystem, folder = _place(output_uri)
     filesystem.create_dir(folder, recursive=True)
-    chunks: list[Chunk] = []
-    lines = raw_bytes = 0
+    chunks = _whole_chunks(filesystem, folder, output_uri)
+    kept, kept_bytes = len(chunks), sum(chunk.raw_bytes for chunk in chunks)
+    lines, raw_bytes = sum(chunk.lines for chunk in chunks), kept_bytes
     with source.open("rb") as stream, _ReadAhead(_checked(_text(stream, source), source, expects)) as blocks:
-        for pieces in _cut(blocks, chunk_bytes):
+        for pieces in _cut(_after(blocks, kept_bytes), chunk_bytes):
             chunk = _write_chunk(filesystem, folder, f"part-{len(chunks):05d}.txt.gz", pieces)
             chunks.append(chunk)
+            _replace(filesystem, f"{folder}/{JOURNAL}", chunks)
             lines, raw_bytes = lines + chunk.lines, raw_bytes + chunk.raw_bytes
             if on_progress:
                 on_progress(LandingProgress(lines, raw_bytes, stream.tell(), source.stat().st_size))
-    landed = Landed(tuple(chunks), lines, raw_bytes)
-    with filesystem.open_output_stream(f"{folder}/{MANIFEST}", compression=None) as manifest:
-        manifest.write(json.dumps(asdict(landed), indent=1).encode())
-    return landed
+    _replace(filesystem, f"{folder}/{MANIFEST}", chunks)
+    filesystem.delete_file(f"{folder}/{JOURNAL}")
+    return Landed(tuple(chunks), kept)
 
 
 def verify_chunks(uri: str) -> list[str]:
     """What is wrong with the chunks under `uri`, by their manifest: missing, or of another checksum. Empty when sound."""
     filesystem, folder = _place(uri)
-    problems = []
-    for chunk in Landed.read(uri).chunks:
-        path = f"{folder}/{chunk.name}"
-        digest = hashlib.sha256()
-        try:
-            with filesystem.open_input_stream(path, compression=None) as stream:
-                while block := stream.read(_READ_BYTES):
-                    digest.update(block)
-        except FileNotFoundError:
-            problems.append(f"{path} is missing; land the dump again")
-            continue
-        if digest.hexdigest() != chunk.sha256:
-            problems.append(
-                f"{path}: expected sha256 {chunk.sha256}, found {digest.hexdigest()}; land the dump again"
-            )
-    return problems
+    problems = (_problem(filesystem, folder, chunk) for chunk in Landed.read(uri).chunks)
+    return [problem for problem in problems if problem]
+
+
+def _problem(filesystem: pafs.FileSystem, folder: str, chunk: Chunk) -> str | None:
+    path = f"{folder}/{chunk.name}"
+    digest = hashlib.sha256()
+    try:
+        with filesystem.open_input_stream(path, compression=None) as stream:
+            while block := stream.read(_READ_BYTES):
+                digest.update(block)
+    except FileNotFoundError:
+        return f"{path} is missing; land the dump again"
+    if digest.hexdigest() != chunk.sha256:
+        return f"{path}: expected sha256 {chunk.sha256}, found {digest.hexdigest()}; land the dump again"
+    return None
+
+
+def _whole_chunks(filesystem: pafs.FileSystem, folder: str, uri: str) -> list[Chunk]:
+    """The chunks that a killed landing finished, up to the first that is not sound any more."""
+    try:
+        journal = Landed.read(uri, JOURNAL)
+    except FileNotFoundError:
+        return []
+    return list(takewhile(lambda chunk: _problem(filesystem, folder, chunk) is None, journal.chunks))
+
+
+def _after(blocks: Iterable[bytes], skipped: int) -> Iterator[bytes]:
+    """The text without its first `skipped` bytes."""
+    for block in blocks:
+        if skipped < len(block):
+            yield block[skipped:]
+        skipped = max(skipped - len(block), 0)
+
+
+def _replace(filesystem: pafs.FileSystem, path: str, chunks: list[Chunk]) -> None:
+    """Write a manifest in one step: a kill leaves the one before."""
+    folder, _, name = path.rpartition("/")
+    content = json.dumps({"chunks": [asdict(chunk) for chunk in chunks]}, indent=1)
+    with filesystem.open_output_stream(f"{folder}/.{name}.tmp", compression=None) as stream:
+        stream.write(content.encode())
+    filesystem.move(f"{folder}/.{name}.tmp", path)
 
 
 def _text(stream: BinaryIO, source: Path) -> Iterator[bytes]:

@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from booksearch_assets.compute.download import DownloadError, DownloadProblem, DownloadProgress, download
+from booksearch_assets.compute.download import (
+    DownloadError,
+    DownloadProblem,
+    DownloadProgress,
+    discard,
+    download,
+)
 from booksearch_assets_tests.compute.loopback import Asked, Reply, loopback, ranged
 
 BODY = random.Random(7).randbytes(1_500_000)
@@ -29,7 +35,7 @@ def test_whole_file_with_size_checksum_and_progress(tmp_path: Path) -> None:
         done = download(f"{server.url}/f", tmp_path / "deep" / "f", len(BODY), '"v1"', seen.append)
     assert (done.size, done.sha256, done.resumed_from) == (len(BODY), SHA, 0)
     assert done.path.read_bytes() == BODY
-    assert left_behind(done.path.parent) == ["f"]
+    assert left_behind(done.path.parent) == ["f", "f.json"]
     assert seen[-1] == DownloadProgress(len(BODY), len(BODY))
     assert [p.received for p in seen] == sorted(p.received for p in seen)
     assert "booksearch" in server.asked[0].headers["User-Agent"]
@@ -75,10 +81,41 @@ def test_killed_after_the_last_byte_finishes_without_a_new_body(tmp_path: Path) 
     assert (done.sha256, done.resumed_from) == (SHA, len(BODY))
 
 
+def test_a_whole_file_of_the_same_etag_is_not_asked_for_again(tmp_path: Path) -> None:
+    with loopback(ranged(BODY)) as server:
+        first_time = download(f"{server.url}/f", tmp_path / "f", len(BODY), '"v1"')
+        again = download(f"{server.url}/f", tmp_path / "f", len(BODY), '"v1"')
+    assert len(server.asked) == 1
+    assert (again.path, again.sha256, again.resumed_from) == (first_time.path, SHA, len(BODY))
+
+
+@pytest.mark.parametrize("what", ["bytes", "etag", "address", "no etag"])
+def test_a_whole_file_that_is_not_the_one_asked_for_is_downloaded_again(tmp_path: Path, what: str) -> None:
+    new = BODY[::-1]
+    with loopback(lambda asked: ranged(new if first(server) else BODY, etag='"v1"')(asked)) as server:
+        download(f"{server.url}/g" if what == "address" else f"{server.url}/f", tmp_path / "f", etag='"v1"')
+        (tmp_path / "f").write_bytes(new[:-1] + b"?" if what == "bytes" else new)
+        if what == "etag":
+            record = tmp_path / "f.json"
+            record.write_text(record.read_text().replace("v1", "v0"))
+        done = download(f"{server.url}/f", tmp_path / "f", etag=None if what == "no etag" else '"v1"')
+    assert (done.sha256, done.resumed_from, len(server.asked)) == (SHA, 0, 2)
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+def test_discard_leaves_nothing(tmp_path: Path) -> None:
+    with loopback(ranged(BODY)) as server:
+        download(f"{server.url}/f", tmp_path / "f")
+        leave(tmp_path, f"{server.url}/f", b"part")
+    discard(tmp_path / "f")
+    discard(tmp_path / "never")
+    assert left_behind(tmp_path) == []
+
+
 def leave(folder: Path, url: str, content: bytes, etag: str = '"v1"') -> None:
     """What a killed download of an earlier run leaves."""
     (folder / "f.part").write_bytes(content)
-    (folder / "f.part.json").write_text(
+    (folder / "f.json").write_text(
         f'{{"url": "{url}", "etag": "{etag.replace(chr(34), chr(92) + chr(34))}", "last_modified": null}}'
     )
 

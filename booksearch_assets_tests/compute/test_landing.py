@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -172,6 +173,70 @@ def test_verify_chunks_finds_a_changed_and_a_missing_chunk(tmp_path: Path) -> No
     assert len(problems) == 2
     assert "expected sha256" in problems[0]
     assert "missing" in problems[1]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from booksearch_assets.compute.landing import land
+chunks = []
+def count(progress):
+    chunks.append(progress)
+    if len(chunks) == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+land(Path(sys.argv[1]), sys.argv[2], chunk_bytes=20_000, on_progress=count)
+"""
+
+
+def killed_after(chunks: int, source: Path, out: Path) -> None:
+    """Land `source` in a process that kills itself once it has cut so many chunks."""
+    command = [sys.executable, "-c", KILLED, str(source), str(out), str(chunks)]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    assert not (out / "chunks.json").exists()
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_killed_landing_goes_on_after_its_last_whole_chunk(tmp_path: Path, members: int) -> None:
+    step = -(-len(EDITIONS) // members)
+    packed = b"".join(gzip.compress(EDITIONS[at : at + step]) for at in range(0, len(EDITIONS), step))
+    source, out = gz(tmp_path, packed), tmp_path / "out"
+    undisturbed = land(source, str(tmp_path / "undisturbed"), chunk_bytes=20_000)
+    for kept, kill_after in ((0, 4), (4, 3)):
+        before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.gz")}
+        killed_after(kill_after, source, out)
+        after = {path.name: path.stat().st_mtime_ns for path in out.glob("*.gz")}
+        assert len(before) == kept and before.items() <= after.items()
+    seen: list[LandingProgress] = []
+    landed = land(source, str(out), chunk_bytes=20_000, on_progress=seen.append)
+    assert landed == undisturbed
+    assert (landed.kept, len(seen)) == (7, len(landed.chunks) - 7)
+    assert (seen[-1].lines, seen[-1].raw_bytes) == (5000, len(EDITIONS))
+    assert text_of(out, landed) == EDITIONS
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        path.name for path in (tmp_path / "undisturbed").iterdir()
+    )
+
+
+def test_a_chunk_that_was_damaged_since_is_cut_again(tmp_path: Path) -> None:
+    source, out = gz(tmp_path, gzip.compress(EDITIONS)), tmp_path / "out"
+    killed_after(5, source, out)
+    damaged = out / "part-00002.txt.gz"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    landed = land(source, str(out), chunk_bytes=20_000)
+    assert (landed.kept, text_of(out, landed)) == (2, EDITIONS)
+
+
+def test_damage_before_the_place_where_a_landing_goes_on_is_found(tmp_path: Path) -> None:
+    noise = b"".join(random.Random(n).randbytes(999).replace(b"\n", b"") + b"\n" for n in range(500))
+    source, out = gz(tmp_path, gzip.compress(noise)), tmp_path / "out"
+    killed_after(10, source, out)
+    packed = bytearray(source.read_bytes())
+    packed[50_000] ^= 0xFF
+    source.write_bytes(packed)
+    with pytest.raises(BadDump) as raised:
+        land(source, str(out), chunk_bytes=20_000)
+    assert raised.value.reason is BadDumpReason.DAMAGED
+    assert not (out / "chunks.json").exists()
 
 
 def test_memory_stays_constant(tmp_path: Path) -> None:
