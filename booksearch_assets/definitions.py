@@ -13,10 +13,12 @@ import dagster as dg
 
 from booksearch_assets.assets.books import books_assets, books_catalogue
 from booksearch_assets.automation.jobs import catalogue_job, checks_job
+from booksearch_assets.automation.unattended import unattended
 from booksearch_assets.checks.books import books_checks
 from booksearch_assets.progress_logger import progress_logger
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
+from booksearch_assets.resources.notifier import NotifierResource
 from booksearch_assets.resources.open_library import OpenLibraryResource, sample_open_library
 from booksearch_assets.resources.spark import LocalSparkLauncher
 from booksearch_assets.resources.vector_store import VectorStoreResource
@@ -29,10 +31,13 @@ def build_defs(
     """All definitions of one deployment. `resources` replaces resources by name."""
     settings = settings or Settings.from_environment()
     books = books_catalogue(settings.first_year)
+    automation = unattended(books, settings)
     return dg.Definitions(
         assets=books_assets(books, settings.first_year),
         asset_checks=books_checks(books),
         jobs=[catalogue_job(books.name), checks_job()],
+        sensors=automation.sensors,
+        schedules=automation.schedules,
         resources={**default_resources(settings), **(resources or {})},
         loggers={"console": dg.colored_console_logger, "progress": progress_logger},
     )
@@ -49,6 +54,7 @@ def default_resources(settings: Settings) -> dict[str, Any]:
             token=dg.EnvVar("BOOKSEARCH_MILVUS_TOKEN") if settings.milvus_token else "",
         ),
         "open_library": _open_library(settings),
+        "notifier": _notifier(settings),
     }
 
 
@@ -57,6 +63,14 @@ def _open_library(settings: Settings) -> OpenLibraryResource:
         return sample_open_library(settings)
     return OpenLibraryResource(
         source=settings.source, contact=settings.contact, downloads=str(settings.downloads)
+    )
+
+
+def _notifier(settings: Settings) -> NotifierResource:
+    return NotifierResource(
+        webhook=dg.EnvVar("BOOKSEARCH_NOTIFY_WEBHOOK") if settings.notify_webhook else "",
+        recipients=list(settings.notify_email),
+        smtp_url=dg.EnvVar("BOOKSEARCH_SMTP_URL") if settings.notify_email else "",
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 _DIGITS = re.compile(r"[0-9]{1,9}")
+_MAILBOX = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
 
 
 class Profile(Enum):
@@ -45,6 +46,9 @@ class Settings:
     sample_port: int
     first_year: int
     contact: str
+    automation: bool = False
+    notify_webhook: bool = False
+    notify_email: tuple[str, ...] = ()
 
     @property
     def dagster_home(self) -> Path:
@@ -91,6 +95,10 @@ class Settings:
             sample_port=_whole(environment, "BOOKSEARCH_SAMPLE_PORT", 8321, (0, 65_535)),
             first_year=_whole(environment, "BOOKSEARCH_FIRST_YEAR", 2010, (1970, date.today().year)),
             contact=environment.get("BOOKSEARCH_CONTACT", ""),
+            automation=_switch(environment, "BOOKSEARCH_AUTOMATION"),
+            # As with the token: that there is an address, not the address.
+            notify_webhook=_is_address(environment, "BOOKSEARCH_NOTIFY_WEBHOOK", "http", "https"),
+            notify_email=_recipients(environment),
         )
 
 
@@ -104,6 +112,41 @@ def _place(environment: Mapping[str, str], name: str, default: Path, *schemes: s
         allowed = " or ".join(["a local folder", *(f"{scheme}://..." for scheme in schemes)])
         raise SettingsError(f"{name} is {text!r}; it must be {allowed}")
     return text
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    value = environment.get(name, "off")
+    if value not in ("on", "off"):
+        raise SettingsError(f"{name} is {value!r}; it must be on or off")
+    return value == "on"
+
+
+def _is_address(environment: Mapping[str, str], name: str, *schemes: str) -> bool:
+    """Whether an address that holds a secret is there. An error tells nothing of it but its variable."""
+    if name not in environment:
+        return False
+    scheme, _, rest = environment[name].partition("://")
+    if scheme not in schemes or not rest or any(c.isspace() for c in rest):
+        raise SettingsError(
+            f"{name} must be {' or '.join(f'{scheme}://...' for scheme in schemes)}, without spaces"
+        )
+    return True
+
+
+def _recipients(environment: Mapping[str, str]) -> tuple[str, ...]:
+    text = environment.get("BOOKSEARCH_NOTIFY_EMAIL", "")
+    recipients = tuple(part.strip() for part in text.split(",") if part.strip())
+    for recipient in recipients:
+        if not _MAILBOX.fullmatch(recipient):
+            raise SettingsError(
+                f"BOOKSEARCH_NOTIFY_EMAIL holds {recipient!r}; it must be e-mail addresses with commas between them"
+            )
+    has_server = _is_address(environment, "BOOKSEARCH_SMTP_URL", "smtp", "smtps")
+    if recipients and not has_server:
+        raise SettingsError(
+            "BOOKSEARCH_NOTIFY_EMAIL needs a mail server; set BOOKSEARCH_SMTP_URL to smtp://user:password@host:port"
+        )
+    return recipients
 
 
 def _profile(value: str) -> Profile:
