@@ -14,12 +14,23 @@ import pyarrow as pa
 from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.pictures import bars
 from booksearch_assets.assets.progress import log_progress
+from booksearch_assets.assets.rebuild import RebuildConfig, unchanged_metadata
 from booksearch_assets.assets.reporting import counts_metadata, inputs_of, markdown_table
 from booksearch_assets.automation.partitions import POOL_VECTOR_STORE
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.tables.counts import Counts
+from booksearch_assets.tables.fingerprint import recipe
 from booksearch_assets.tables.lake import Commit, Lake
+from booksearch_assets.vectorstores.contract import VectorStore
+from booksearch_assets.vectorstores.errors import VectorStoreError
+
+CODE_VERSION = "1"
+"""Raised when the same tables give other rows or fields of the collection."""
+
+
+class CollectionConfig(RebuildConfig):
+    """Whether a collection is made."""
 
 
 def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
@@ -33,15 +44,30 @@ def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
         group_name=catalogue.name,
         kinds={"milvus"},
         pool=POOL_VECTOR_STORE,
+        code_version=CODE_VERSION,
         description="A new, sealed version of the vector collection, made from every partition. Not yet what readers see.",
     )
     def collection(
-        context: dg.AssetExecutionContext, lake: LakeResource, vector_store: VectorStoreResource
+        context: dg.AssetExecutionContext,
+        config: CollectionConfig,
+        lake: LakeResource,
+        vector_store: VectorStoreResource,
     ) -> dg.MaterializeResult:
         started = time.monotonic()
         store = lake.open()
         sources = _sources(store, catalogue, vectors_name)
+        read = [commit for source in sources for commit in (source.items, source.urls, source.vectors)]
+        made_from = recipe(read, {"code": CODE_VERSION})
         made = _provenance(sources)
+        held = store.current(catalogue.collection)
+        if held and held.recipe == made_from and not config.again:
+            with vector_store.open() as vectors:
+                if _holds(vectors, held):
+                    context.log.info("%s holds these very rows already", held.facts["collection"])
+                    return dg.MaterializeResult(
+                        data_version=dg.DataVersion(made_from),
+                        metadata=unchanged_metadata(held) | {"collection": held.facts["collection"]},
+                    )
         pending = store.begin(catalogue.collection)
         name = f"{catalogue.name}_{pending.version.replace('-', '_')}"
         properties = {
@@ -72,12 +98,18 @@ def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
             "dimension": made.dimension,
             "rows_by_partition": by_partition,
         }
-        inputs = inputs_of(
-            *(commit for source in sources for commit in (source.items, source.urls, source.vectors))
+        inputs = inputs_of(*read)
+        commit = pending.commit(
+            rows=stored,
+            counts=total,
+            data_version=made_from,
+            inputs=inputs,
+            facts=facts,
+            recipe=made_from,
         )
-        commit = pending.commit(rows=stored, counts=total, inputs=inputs, facts=facts)
         shown = {partition: float(rows) for partition, rows in by_partition.items()}
         return dg.MaterializeResult(
+            data_version=dg.DataVersion(made_from),
             metadata=counts_metadata(total)
             | properties
             | {
@@ -96,10 +128,18 @@ def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
                         ],
                     )
                 ),
-            }
+            },
         )
 
     return collection
+
+
+def _holds(vectors: VectorStore, version: Commit) -> bool:
+    """Whether the store still has this version, sealed and whole."""
+    try:
+        return vectors.count(version.facts["collection"]) == version.rows
+    except VectorStoreError:
+        return False
 
 
 @dataclass(frozen=True)

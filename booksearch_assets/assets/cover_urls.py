@@ -8,21 +8,21 @@ from pydantic import Field
 
 from booksearch_assets.assets import pictures
 from booksearch_assets.assets.raw_dump import dump_table
-from booksearch_assets.assets.reporting import (
-    commit_metadata,
-    definition_metadata,
-    inputs_of,
-    record_partitions,
-)
+from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
+from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
 from booksearch_assets.tables.books import COVER_URL_REJECTIONS, COVER_URLS, FILTERED_FICTION
 from booksearch_assets.tables.counts import Counts
+from booksearch_assets.tables.fingerprint import recipe
+
+CODE_VERSION = "1"
+"""Raised when the same books and sizes give other rows."""
 
 
-class CoverUrlsConfig(dg.Config):
+class CoverUrlsConfig(RebuildConfig):
     """Which covers are wanted."""
 
     min_side: int = Field(
@@ -40,6 +40,7 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
         ],
         partitions_def=partitions,
         backfill_policy=BY_YEAR,
+        code_version=CODE_VERSION,
         group_name="books",
         kinds={"spark", "parquet"},
         pool=POOL_SPARK,
@@ -52,40 +53,48 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
         lake: LakeResource,
         spark: dg.ResourceParam[SparkLauncher],
         open_library: OpenLibraryResource,
-    ) -> None:
+    ) -> dg.MaterializeResult:
         from booksearch_assets.compute.cover_urls import CoverUrlsParams
 
         store = lake.open()
-        years = list(context.partition_keys)
+        years = partitions_of(context)
         fiction = {year: store.resolve(FILTERED_FICTION.name, year) for year in years}
+        settings = {
+            "min_side": config.min_side,
+            "base_url": open_library.covers_url,
+            "code": CODE_VERSION,
+        }
+        # The covers' sizes are no part of it: the size of a cover never changes, and a new cover comes with a new row.
+        recipes = {year: recipe([commit], settings) for year, commit in fiction.items()}
+        rebuild = Rebuild(context, store, COVER_URLS, recipes, recipes if config.again else ())
+        if not rebuild.partitions:
+            return rebuild.finished()
         sizes = store.resolve(dump_table("covers_metadata"))
         kept, dropped = store.begin(COVER_URLS.name), store.begin(COVER_URL_REJECTIONS.name)
+        read = {year: fiction[year] for year in rebuild.partitions}
         params = CoverUrlsParams(
-            filtered={year: commit.path for year, commit in fiction.items() if commit.rows},
+            filtered={year: commit.path for year, commit in read.items() if commit.rows},
             covers_metadata=[f"{sizes.path}/{chunk['name']}" for chunk in sizes.facts["chunks"]],
             base_url=open_library.covers_url,
             min_side=config.min_side,
             output=kept.path,
         )
-        report = spark.run(
-            "cover_urls",
-            params,
-            config.tuning,
-            sum(commit.size for commit in fiction.values()) + sizes.facts["raw_bytes"],
-        )
-        metadata = {}
-        for year in years:
+        input_bytes = sum(commit.size for commit in read.values()) + sizes.facts["raw_bytes"]
+        report = spark.run("cover_urls", params, config.tuning, input_bytes)
+        for year in rebuild.partitions:
             inputs = inputs_of(fiction[year], sizes)
-            counts = report.counts.get(year, Counts(0, 0))
-            commit = kept.commit(
-                year, path=kept.partition_path(year, outcome="kept"), counts=counts, inputs=inputs
-            )
             dropped.commit(year, path=kept.partition_path(year, outcome="rejected"), inputs=inputs)
-            heights = [
-                h for h in store.read(COVER_URLS, year, ["height"])["height"].to_pylist() if h is not None
-            ]
+            commit = kept.commit(
+                year,
+                path=kept.partition_path(year, outcome="kept"),
+                counts=report.counts.get(year, Counts(0, 0)),
+                inputs=inputs,
+                recipe=recipes[year],
+                contract=COVER_URLS,
+            )
+            heights = store.read(COVER_URLS, year, ["height"])["height"].drop_null().to_pylist()
             drawn = {"heights_histogram": pictures.histogram(heights, "height of the original, px")}
-            metadata[year] = commit_metadata(store, COVER_URLS, commit, report.seconds, drawn)
-        record_partitions(context, metadata)
+            rebuild.record(commit, commit_metadata(store, COVER_URLS, commit, report.seconds, drawn))
+        return rebuild.finished()
 
     return cover_urls

@@ -14,24 +14,24 @@ from pydantic import Field
 
 from booksearch_assets.assets import pictures
 from booksearch_assets.assets.catalogue import Catalogue
-from booksearch_assets.assets.reporting import (
-    commit_metadata,
-    definition_metadata,
-    inputs_of,
-    record_partitions,
-)
+from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
+from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
 from booksearch_assets.tables.books import EMBEDDING_REJECTIONS
-from booksearch_assets.tables.counts import Counts
-from booksearch_assets.tables.lake import Commit
+from booksearch_assets.tables.counts import Counts, StageReport
+from booksearch_assets.tables.fingerprint import recipe
+from booksearch_assets.tables.lake import Commit, Lake
+
+CODE_VERSION = "1"
+"""Raised when the same covers and bundle give other rows."""
 
 _DRAWN_VECTORS = 500
 
 
-class EmbeddingsConfig(dg.Config):
+class EmbeddingsConfig(RebuildConfig):
     """How covers are embedded."""
 
     rows_per_task: int = Field(
@@ -51,6 +51,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         deps=[catalogue.key_of(catalogue.images)],
         partitions_def=catalogue.partitions,
         backfill_policy=BY_YEAR,
+        code_version=CODE_VERSION,
         group_name=catalogue.name,
         kinds={"spark", "huggingface", "parquet"},
         pool=POOL_SPARK,
@@ -63,7 +64,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         lake: LakeResource,
         spark: dg.ResourceParam[SparkLauncher],
         model: ModelResource,
-    ) -> None:
+    ) -> dg.MaterializeResult:
         from booksearch_assets.compute.cover_embeddings import (
             WORK_SCHEMA,
             CoverEmbeddingsParams,
@@ -72,19 +73,22 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
 
         store, bundle = lake.open(), model.bundle()
         table = catalogue.embeddings(bundle.dimension)
-        partitions = list(context.partition_keys)
-        images = {partition: store.resolve(catalogue.images.name, partition) for partition in partitions}
-        listed = {
-            partition: store.read(catalogue.images, partition, ["cover_id", "status", "shard"])
-            for partition in partitions
+        images = {p: store.resolve(catalogue.images.name, p) for p in partitions_of(context)}
+        recipes = {
+            p: recipe([commit], {"bundle_id": bundle.bundle_id, "code": CODE_VERSION})
+            for p, commit in images.items()
         }
-        pending = store.begin(table.name)
+        rebuild = Rebuild(context, store, table, recipes, recipes if config.again else ())
+        if not rebuild.partitions:
+            return rebuild.finished()
+        listed = {
+            p: store.read(catalogue.images, p, ["cover_id", "status", "shard"]) for p in rebuild.partitions
+        }
         source = _one_source(images)
         cache = vectors_cache(store.root, source, bundle.bundle_id, bundle.dimension)
-
-        covers = pa.concat_tables(listed.values())
-        work = _without_vector(covers, cache.index([])).cast(WORK_SCHEMA)
+        work = _without_vector(pa.concat_tables(listed.values()), cache.index([])).cast(WORK_SCHEMA)
         context.log.info("%d covers have no vector of %s yet", len(work), bundle.bundle_id)
+        pending = store.begin(table.name)
         params = CoverEmbeddingsParams(
             lake=store.root,
             source=source,
@@ -95,39 +99,52 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
             rows_per_task=config.rows_per_task,
             batch_size=config.batch_size,
         )
-        report = spark.run("cover_embeddings", params, config.tuning, work.nbytes)
-        rejected = _reasons(store.read_aside(params.rejections, EMBEDDING_REJECTIONS) if len(work) else None)
-
-        index = cache.index([])
         facts = {
             "bundle_id": bundle.bundle_id,
             "model_id": bundle.manifest.model_id,
             "dimension": bundle.dimension,
             "source": source,
         }
-        metadata = {}
-        for partition in partitions:
-            ids = listed[partition]["cover_id"]
-            found = index.filter(pc.is_in(index["cover_id"], ids))
-            pending.write(
-                (batch for rows in cache.read_keys(found) for batch in rows.to_batches()),
-                table.schema,
-                partition,
-            )
-            counts = _account(listed[partition], found["cover_id"], rejected)
-            commit = pending.commit(
-                partition, counts=counts, inputs=inputs_of(images[partition]), facts=facts
-            )
-            drawn = {
-                "neighbour_similarity": pictures.histogram(
-                    _similarities(store.read(table, partition, ["vector"])),
-                    "cosine to the most similar other cover",
+
+        def commit_partitions(report: StageReport, whole: bool) -> None:
+            rejected = _reasons(store, params.rejections) if report.total.rejected else {}
+            index = cache.index([])
+            for partition in rebuild.partitions:
+                found = index.filter(pc.is_in(index["cover_id"], listed[partition]["cover_id"]))
+                counts = _account(listed[partition], found["cover_id"], rejected)
+                if counts.unaccounted and not whole:
+                    continue
+                pending.write(
+                    (batch for rows in cache.read_keys(found) for batch in rows.to_batches()),
+                    table.schema,
+                    partition,
                 )
-            }
-            metadata[partition] = (
-                commit_metadata(store, table, commit, report.seconds, drawn) | facts | report.figures
-            )
-        record_partitions(context, metadata)
+                commit = pending.commit(
+                    partition,
+                    counts=counts,
+                    inputs=inputs_of(images[partition]),
+                    facts=facts,
+                    recipe=recipes[partition],
+                    contract=table,
+                )
+                similar = _similarities(store.read(table, partition, ["vector"]))
+                drawn = {
+                    "neighbour_similarity": pictures.histogram(
+                        similar, "cosine to the most similar other cover"
+                    )
+                }
+                shown = commit_metadata(store, table, commit, report.seconds, drawn)
+                rebuild.record(commit, shown | facts | report.figures)
+
+        report, whole = StageReport({}, 0.0), False
+        try:
+            if params.rows:
+                report = spark.run("cover_embeddings", params, config.tuning, work.nbytes)
+            whole = True
+        finally:
+            # Finished tasks have left their vectors in the cache: years that have all of theirs stay finished.
+            commit_partitions(report, whole)
+        return rebuild.finished()
 
     return cover_embeddings
 
@@ -145,19 +162,19 @@ def _one_source(images: Mapping[str, Commit]) -> str:
 
 
 def _without_vector(covers: pa.Table, index: pa.Table) -> pa.Table:
-    """The readable covers that the vectors cache lacks, once each, sorted by the shard that holds their bytes."""
+    """The readable covers that the vectors cache lacks, once each, sorted by the shard that holds their bytes.
+
+    Covers are fetched year by year, so years are embedded in about their order too.
+    """
     ready = covers.filter(pc.equal(covers["status"], "ok")).select(["cover_id", "shard"])
     missing = ready.filter(pc.invert(pc.is_in(ready["cover_id"], index["cover_id"])))
     once = missing.group_by("cover_id").aggregate([("shard", "max")]).rename_columns(["cover_id", "shard"])
     return once.sort_by([("shard", "ascending"), ("cover_id", "ascending")])
 
 
-def _reasons(rejections: pa.Table | None) -> dict[int, str]:
-    return (
-        dict(zip(rejections["cover_id"].to_pylist(), rejections["reason"].to_pylist(), strict=True))
-        if rejections
-        else {}
-    )
+def _reasons(lake: Lake, folder: str) -> dict[int, str]:
+    rejections = lake.read_aside(folder, EMBEDDING_REJECTIONS)
+    return dict(zip(rejections["cover_id"].to_pylist(), rejections["reason"].to_pylist(), strict=True))
 
 
 def _account(listed: pa.Table, embedded: pa.ChunkedArray, rejected: dict[int, str]) -> Counts:

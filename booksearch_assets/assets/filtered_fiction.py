@@ -9,24 +9,24 @@ import dagster as dg
 from pydantic import Field
 
 from booksearch_assets.assets import pictures
-from booksearch_assets.assets.reporting import (
-    commit_metadata,
-    definition_metadata,
-    inputs_of,
-    record_partitions,
-)
+from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
+from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
 from booksearch_assets.openlibrary.profiles import profile
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
 from booksearch_assets.tables.books import EDITIONS, FILTER_REJECTIONS, FILTERED_FICTION
 from booksearch_assets.tables.counts import Counts
+from booksearch_assets.tables.fingerprint import recipe
+
+CODE_VERSION = "1"
+"""Raised when the same editions and profile give other rows."""
 
 _PARQUET_RATIO = 4
 """Bytes of rows for each byte of their Parquet."""
 
 
-class FilterConfig(dg.Config):
+class FilterConfig(RebuildConfig):
     """Which books are kept."""
 
     profile: str = Field(
@@ -42,6 +42,7 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
         deps=[dg.AssetKey(EDITIONS.name.split("/"))],
         partitions_def=partitions,
         backfill_policy=BY_YEAR,
+        code_version=CODE_VERSION,
         group_name="books",
         kinds={"spark", "parquet"},
         pool=POOL_SPARK,
@@ -53,40 +54,52 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
         config: FilterConfig,
         lake: LakeResource,
         spark: dg.ResourceParam[SparkLauncher],
-    ) -> None:
+    ) -> dg.MaterializeResult:
         from booksearch_assets.compute.filtered_fiction import FilteredFictionParams
 
         chosen = profile(config.profile)
         store = lake.open()
         editions = store.resolve(EDITIONS.name)
-        years = list(context.partition_keys)
-        kept, dropped = store.begin(FILTERED_FICTION.name), store.begin(FILTER_REJECTIONS.name)
         dump_year = date.fromisoformat(editions.facts["dump_date"]).year
+        made_from = recipe([editions], {"profile": chosen.name, "dump_year": dump_year, "code": CODE_VERSION})
+        recipes = dict.fromkeys(partitions_of(context), made_from)
+        rebuild = Rebuild(context, store, FILTERED_FICTION, recipes, recipes if config.again else ())
+        if not rebuild.partitions:
+            return rebuild.finished()
+        kept, dropped = store.begin(FILTERED_FICTION.name), store.begin(FILTER_REJECTIONS.name)
         params = FilteredFictionParams(
-            editions=editions.path, years=years, profile=config.profile, dump_year=dump_year, output=kept.path
+            editions=editions.path,
+            years=rebuild.partitions,
+            profile=config.profile,
+            dump_year=dump_year,
+            output=kept.path,
         )
         context.log.info(
-            "filtering %d editions with profile %s for %d years", editions.rows, chosen.name, len(years)
+            "filtering %d editions with profile %s for %d years",
+            editions.rows,
+            chosen.name,
+            len(rebuild.partitions),
         )
         report = spark.run("filtered_fiction", params, config.tuning, _PARQUET_RATIO * editions.size)
         facts = {"profile": chosen.name, "dump_date": editions.facts["dump_date"]}
-        metadata = {}
-        for year in years:
-            counts = report.counts.get(year, Counts(0, 0))
-            inputs = inputs_of(editions)
+        inputs = inputs_of(editions)
+        for year in rebuild.partitions:
+            rejected = kept.partition_path(year, outcome="rejected")
+            dropped.commit(year, path=rejected, inputs=inputs, facts=facts)
             commit = kept.commit(
                 year,
                 path=kept.partition_path(year, outcome="kept"),
-                counts=counts,
+                counts=report.counts.get(year, Counts(0, 0)),
                 inputs=inputs,
                 facts=facts,
-            )
-            dropped.commit(
-                year, path=kept.partition_path(year, outcome="rejected"), inputs=inputs, facts=facts
+                recipe=made_from,
+                contract=FILTERED_FICTION,
             )
             pages = store.read(FILTERED_FICTION, year, ["pages"])["pages"].to_pylist()
             drawn = {"pages_histogram": pictures.histogram(pages, "pages")}
-            metadata[year] = commit_metadata(store, FILTERED_FICTION, commit, report.seconds, drawn) | facts
-        record_partitions(context, metadata)
+            rebuild.record(
+                commit, commit_metadata(store, FILTERED_FICTION, commit, report.seconds, drawn) | facts
+            )
+        return rebuild.finished()
 
     return filtered_fiction

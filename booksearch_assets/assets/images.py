@@ -13,23 +13,33 @@ import pyarrow as pa
 from booksearch_assets.assets import pictures
 from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.progress import log_progress
+from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
 from booksearch_assets.assets.reporting import (
+    Metadata,
     commit_metadata,
     definition_metadata,
     inputs_of,
     markdown_table,
-    record_partitions,
 )
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_OPEN_LIBRARY
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.tables.counts import Counts
+from booksearch_assets.tables.fingerprint import recipe
+from booksearch_assets.tables.lake import Commit
 from booksearch_assets.tables.shards import ShardStore
 
 if TYPE_CHECKING:
-    from booksearch_assets.compute.fetch import FetchProgress
+    from booksearch_assets.compute.fetch import FetchProgress, FetchReport
+
+CODE_VERSION = "1"
+"""Raised when the same URLs and answers give other rows."""
 
 _SHEET = 10
+
+
+class ImagesConfig(RebuildConfig):
+    """Which images are asked for."""
 
 
 def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
@@ -40,6 +50,7 @@ def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
         deps=[catalogue.key_of(catalogue.urls)],
         partitions_def=catalogue.partitions,
         backfill_policy=BY_YEAR,
+        code_version=CODE_VERSION,
         group_name=catalogue.name,
         kinds={"aiohttp", "parquet"},
         pool=POOL_OPEN_LIBRARY,
@@ -47,57 +58,90 @@ def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
         description=table.description,
     )
     def images(
-        context: dg.AssetExecutionContext, lake: LakeResource, open_library: OpenLibraryResource
-    ) -> None:
+        context: dg.AssetExecutionContext,
+        config: ImagesConfig,
+        lake: LakeResource,
+        open_library: OpenLibraryResource,
+    ) -> dg.MaterializeResult:
         from booksearch_assets.compute.cover_embeddings import covers_cache
-        from booksearch_assets.compute.fetch import cover_images, fetch_missing
+        from booksearch_assets.compute.fetch import (
+            FetchReport,
+            cover_images,
+            fetch_missing,
+            fetched_images,
+        )
 
         store = lake.open()
-        partitions = list(context.partition_keys)
-        urls = {partition: store.resolve(catalogue.urls.name, partition) for partition in partitions}
-        wanted = {
-            partition: store.read(catalogue.urls, partition, ["cover_id", "url"]) for partition in partitions
-        }
+        urls = {p: store.resolve(catalogue.urls.name, p) for p in partitions_of(context)}
+        settings = {"source": open_library.source, "code": CODE_VERSION}
+        recipes = {p: recipe([commit], settings) for p, commit in urls.items()}
+        again = [p for p in urls if config.again or _is_unsettled(store.current(table.name, p))]
+        rebuild = Rebuild(context, store, table, recipes, again)
+        if not rebuild.partitions:
+            return rebuild.finished()
+        wanted = {p: store.read(catalogue.urls, p, ["cover_id", "url"]) for p in rebuild.partitions}
         cache = covers_cache(store.root, open_library.source)
-        with open_library.reachable():
-            report = fetch_missing(
-                pa.concat_tables(wanted.values()),
-                cache,
-                open_library.fetch_policy(),
-                on_progress=_progress(context),
-            )
+
+        def commit_partitions(report: FetchReport, whole: bool) -> None:
+            pending, fetched = store.begin(table.name), fetched_images(cache)
+            for partition in rebuild.partitions:
+                rows = cover_images(wanted[partition], fetched)
+                if len(rows) < len(wanted[partition]) and not whole:
+                    continue
+                pending.write(rows, table.schema, partition)
+                statuses = Counter(rows["status"].to_pylist())
+                commit = pending.commit(
+                    partition,
+                    counts=Counts(rows_in=len(wanted[partition]), rows_out=len(rows)),
+                    inputs=inputs_of(urls[partition]),
+                    facts={"statuses": dict(statuses), "source": open_library.source},
+                    recipe=recipes[partition],
+                    contract=table,
+                )
+                drawn = {"covers": _cover_sheet(cache, rows)}
+                shown = commit_metadata(store, table, commit, report.seconds, drawn)
+                rebuild.record(commit, shown | _fetch_metadata(rows, statuses, report))
+
+        report, whole = FetchReport(0, 0, 0, {}, 0.0, 0), False
+        try:
+            with open_library.reachable():
+                report = fetch_missing(
+                    pa.concat_tables(wanted.values()),
+                    cache,
+                    open_library.fetch_policy(),
+                    on_progress=_progress(context),
+                )
+            whole = True
+        finally:
+            # Every cover that was settled is in the cache: years that have all of theirs stay finished.
+            commit_partitions(report, whole)
         context.log.info(
             "%d covers fetched with %d requests, %d were in the cache",
             report.fetched,
             report.requests,
             report.reused,
         )
-        pending = store.begin(table.name)
-        metadata = {}
-        for partition in partitions:
-            rows = cover_images(wanted[partition], cache)
-            pending.write(rows, table.schema, partition)
-            statuses = Counter(rows["status"].to_pylist())
-            counts = Counts(rows_in=len(wanted[partition]), rows_out=len(rows))
-            commit = pending.commit(
-                partition,
-                counts=counts,
-                inputs=inputs_of(urls[partition]),
-                facts={"statuses": dict(statuses), "source": open_library.source},
-            )
-            metadata[partition] = commit_metadata(
-                store, table, commit, report.seconds, {"covers": _cover_sheet(cache, rows)}
-            ) | {
-                "statuses": dg.MetadataValue.md(
-                    markdown_table(["status", "covers"], [[k, str(v)] for k, v in statuses.most_common()])
-                ),
-                "cached_bytes": sum(rows["size"].drop_null().to_pylist()),
-                "requests_in_this_run": report.requests,
-                "fetched_bytes_in_this_run": report.bytes,
-            }
-        record_partitions(context, metadata)
+        return rebuild.finished()
 
     return images
+
+
+def _is_unsettled(commit: Commit | None) -> bool:
+    """Whether covers ended on an error that another run may mend: then it runs, though its inputs are the same."""
+    from booksearch_assets.compute.fetch import RETRYABLE
+
+    statuses = commit.facts.get("statuses", {}) if commit else {}
+    return any(statuses.get(status.value) for status in RETRYABLE)
+
+
+def _fetch_metadata(rows: pa.Table, statuses: Counter[str], report: "FetchReport") -> Metadata:
+    table = markdown_table(["status", "covers"], [[k, str(v)] for k, v in statuses.most_common()])
+    return {
+        "statuses": dg.MetadataValue.md(table),
+        "cached_bytes": sum(rows["size"].drop_null().to_pylist()),
+        "requests_in_this_run": report.requests,
+        "fetched_bytes_in_this_run": report.bytes,
+    }
 
 
 def _progress(context: dg.AssetExecutionContext) -> "Callable[[FetchProgress], None]":

@@ -104,12 +104,6 @@ def _cell(value: Any) -> str:
     return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
 
 
-def record_partitions(context: dg.AssetExecutionContext, metadata: Mapping[str, Metadata]) -> None:
-    """Attach metadata to each partition of this run, also when the run covers a range of them."""
-    for partition, values in metadata.items():
-        context.add_asset_metadata(metadata=values, partition_key=partition)
-
-
 def inputs_of(*commits: Commit | None) -> dict[str, str]:
     """The `inputs` of a commit: what was read, by table and partition, at which version."""
     found = [commit for commit in commits if commit]

@@ -24,8 +24,11 @@ from booksearch_assets.clip.preprocess import Preprocessing
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-DEFAULT_BATCH_SIZE = 8
+IMAGE_BATCH_SIZE = 8
 """Measured for ViT-B/32 on a CPU: more does not fit the cache and is slower, less wastes the matrix units."""
+
+TEXT_BATCH_SIZE = 256
+"""Short texts are little work each: measured six times the rate of batches of eight."""
 
 _Item = TypeVar("_Item")
 
@@ -138,9 +141,7 @@ class Encoder:
         """Length of a vector."""
         return self._bundle.dimension
 
-    def encode_images(
-        self, images: Sequence[Image.Image], batch_size: int = DEFAULT_BATCH_SIZE
-    ) -> np.ndarray:
+    def encode_images(self, images: Sequence[Image.Image], batch_size: int = IMAGE_BATCH_SIZE) -> np.ndarray:
         """Vectors (n, dimension) float32, L2-normalised, one for each picture, in order.
 
         Pixels are made batch by batch, so memory does not grow with the number of pictures. Raises
@@ -148,7 +149,7 @@ class Encoder:
         """
         return self._encode(images, batch_size, self._encode_image_batch)
 
-    def encode_texts(self, texts: Sequence[str], batch_size: int = DEFAULT_BATCH_SIZE) -> np.ndarray:
+    def encode_texts(self, texts: Sequence[str], batch_size: int = TEXT_BATCH_SIZE) -> np.ndarray:
         """Vectors (n, dimension) float32, L2-normalised, one for each text, in order.
 
         A text longer than the model's context is cut, keeping the end-of-text token that CLIP reads the

@@ -35,6 +35,7 @@ __all__ = [
     "FetchStopped",
     "cover_images",
     "fetch_missing",
+    "fetched_images",
 ]
 
 _DECODERS = 2
@@ -98,13 +99,16 @@ def fetch_missing(
     return FetchReport(done.requests, done.settled, done.bytes, done.by_status, done.seconds, reused)
 
 
-def cover_images(wanted: pa.Table, cache: ShardStore) -> pa.Table:
-    """What the cache says of the wanted pictures, by the contract COVER_IMAGES; those it does not know are left out."""
-    key = cache.table.key[0]
-    facts = [name for name in COVER_IMAGES.column_names if name != "shard"]
-    index = cache.index(facts)
-    found = index.filter(pc.is_in(index[key], wanted[key].combine_chunks()))
-    return found.select(COVER_IMAGES.column_names).cast(COVER_IMAGES.schema).sort_by(key)
+def fetched_images(cache: ShardStore) -> pa.Table:
+    """What the cache says of every picture that was ever asked for, by the contract COVER_IMAGES."""
+    index = cache.index([name for name in COVER_IMAGES.column_names if name != "shard"])
+    return index.select(COVER_IMAGES.column_names).cast(COVER_IMAGES.schema)
+
+
+def cover_images(wanted: pa.Table, fetched: pa.Table) -> pa.Table:
+    """The rows of `fetched_images` of the wanted pictures, sorted; pictures that were never asked for are left out."""
+    key = COVER_IMAGES.key[0]
+    return fetched.filter(pc.is_in(fetched[key], wanted[key].combine_chunks())).sort_by(key)
 
 
 def _missing(wanted: pa.Table, cache: ShardStore) -> tuple[list[tuple[Any, str]], int]:

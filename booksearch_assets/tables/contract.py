@@ -31,13 +31,15 @@ class Column:
 class Table:
     """A table contract. The Spark schema, the column texts in the UI and the schema checks are made from it.
 
-    `name` is the path of the table in the lake and of the asset that makes it: `books/editions`.
+    `name` is the path of the table in the lake and of the asset that makes it: `books/editions`. `content` names the
+    columns that decide whether two versions say the same, all of them by default.
     """
 
     name: str
     description: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    content: tuple[str, ...] = ()
 
     @property
     def schema(self) -> pa.Schema:
@@ -46,6 +48,10 @@ class Table:
     @property
     def column_names(self) -> list[str]:
         return [column.name for column in self.columns]
+
+    @property
+    def content_names(self) -> list[str]:
+        return list(self.content) or self.column_names
 
     def violations(self, schema: pa.Schema, null_counts: dict[str, int] | None = None) -> list[str]:
         """How `schema` (and the nulls counted in the data) break the contract; empty when they keep it.

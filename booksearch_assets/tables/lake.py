@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 
 from booksearch_assets.tables.contract import Table
 from booksearch_assets.tables.counts import Counts
+from booksearch_assets.tables.fingerprint import rows_fingerprint
 
 WHOLE = ""
 PENDING_GRACE = timedelta(days=2)
@@ -351,10 +352,12 @@ class PendingVersion:
         inputs: dict[str, str] | None = None,
         facts: dict[str, Any] | None = None,
         recipe: str = "",
+        contract: Table | None = None,
     ) -> Commit:
         """Make one partition of this version the current one.
 
-        Rows are read from its Parquet footers, unless `rows` says them (for files that are not Parquet).
+        Rows are read from its Parquet footers, unless `rows` says them (for files that are not Parquet). With the
+        `contract` of the rows, the data version is their fingerprint.
         """
         pending = Commit(
             table=self.table,
@@ -376,6 +379,9 @@ class PendingVersion:
             )
         size = sum(i.size for i in self.lake.filesystem.get_file_info(self.lake.files(pending, suffix="")))
         commit = replace(pending, rows=rows, size=size)
+        if contract:
+            content = self.lake.dataset([commit], contract.schema).to_table(columns=contract.content_names)
+            commit = replace(commit, data_version=rows_fingerprint(content, contract))
         self.lake._commit(commit)
         return commit
 

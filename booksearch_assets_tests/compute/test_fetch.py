@@ -30,6 +30,7 @@ from booksearch_assets.compute.fetch import (
     FetchStopped,
     cover_images,
     fetch_missing,
+    fetched_images,
 )
 from booksearch_assets.compute.fetch_client import FetchClient
 from booksearch_assets.compute.rate_limit import HostLimiter
@@ -312,7 +313,7 @@ def test_an_id_wanted_twice_is_asked_once(cache: ShardStore) -> None:
 def test_cover_images_joins_the_cache(cache: ShardStore) -> None:
     with loopback(mixed) as server:
         fetch_missing(wanted(server.url, range(1, 31)), cache, FAST, shard_rows=8)
-    images = cover_images(wanted("http://x", [30, 7, 2, 999]), cache)
+    images = cover_images(wanted("http://x", [30, 7, 2, 999]), fetched_images(cache))
     assert (
         COVER_IMAGES.violations(
             images.schema, {name: images[name].null_count for name in images.column_names}
@@ -323,7 +324,7 @@ def test_cover_images_joins_the_cache(cache: ShardStore) -> None:
     assert images["status"].to_pylist() == ["ok", "missing", "ok"]
     for row in images.to_pylist():
         assert cache.read(row["shard"], pa.array([row["cover_id"]]))["sha256"].to_pylist() == [row["sha256"]]
-    assert cover_images(wanted("http://x", []), cache).num_rows == 0
+    assert cover_images(wanted("http://x", []), fetched_images(cache)).num_rows == 0
 
 
 def test_an_outage_stops_the_fetch_and_condemns_nobody(cache: ShardStore) -> None:
