@@ -129,6 +129,35 @@ def checks() -> None:
 
 
 @main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_explained
+def versions(as_json: bool) -> None:
+    """List the versions of the collection: which is live, dump, model, rows, quality and checks."""
+    from booksearch_assets.publishing import show_versions
+
+    show_versions(Settings.from_environment(), as_json)
+
+
+@main.command()
+@click.argument("version")
+@_explained
+def publish(version: str) -> None:
+    """Make VERSION live: a collection's name, or its beginning or end where no other has the same."""
+    from booksearch_assets.publishing import publish_version
+
+    publish_version(Settings.from_environment(), version)
+
+
+@main.command()
+@_explained
+def rollback() -> None:
+    """Make the version live that was live before the present one."""
+    from booksearch_assets.publishing import roll_back
+
+    roll_back(Settings.from_environment())
+
+
+@main.command()
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI, on this machine only.")
 @_explained
 def ui(port: int) -> None:

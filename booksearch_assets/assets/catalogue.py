@@ -14,9 +14,6 @@ import pyarrow as pa
 from booksearch_assets.tables.contract import Table
 from booksearch_assets.vectorstores.contract import CollectionSpec
 
-REQUIRED_TO_PUBLISH = ("counts_reconcile", "count_matches_embeddings", "self_match", "quality_not_below_live")
-"""The checks of a collection that must have left a passing verdict on a version before it is published."""
-
 
 @dataclass(frozen=True)
 class Catalogue:

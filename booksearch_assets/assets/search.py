@@ -1,21 +1,32 @@
 """The search asset of a catalogue: the published alias, moved only to a version that passed every blocking check.
 
-Belongs here: the decision to publish. Does not: building (`assets.collection`), querying (`search`).
+Belongs here: which version is published when the graph runs, and what is shown of it. Does not: whether it may be, and
+what is kept (`search.versions`), building (`assets.collection`), querying (`search`).
 """
 
 import dagster as dg
+from pydantic import Field
 
-from booksearch_assets.assets.catalogue import REQUIRED_TO_PUBLISH, Catalogue
-from booksearch_assets.assets.reporting import inputs_of
+from booksearch_assets.assets.catalogue import Catalogue
+from booksearch_assets.assets.reporting import markdown_table
 from booksearch_assets.automation.partitions import POOL_VECTOR_STORE
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
-from booksearch_assets.tables.verdicts import objections
+from booksearch_assets.search.versions import PublishingError, Reason, Retained, Versions, published_table
+
+__all__ = ["SearchConfig", "build_search", "published_table"]
 
 
-def published_table(catalogue: str) -> str:
-    """Name of the lake table that records what was published when."""
-    return f"{catalogue}/search"
+class SearchConfig(dg.Config):
+    """How many versions stay."""
+
+    keep: int = Field(
+        default=3,
+        ge=1,
+        description="Newest versions of the collection, and commits of each table, that are kept for comparing and "
+        "rolling back. The live version and the one before it always stay. Raise it where a fault may go unseen for "
+        "longer than that many rebuilds; lower it where disk is short: each version is a whole collection and dump.",
+    )
 
 
 def build_search(catalogue: Catalogue) -> dg.AssetsDefinition:
@@ -28,34 +39,58 @@ def build_search(catalogue: Catalogue) -> dg.AssetsDefinition:
         description="The published alias: what searches read. Moves to the newest collection once its checks hold.",
     )
     def search(
-        context: dg.AssetExecutionContext, lake: LakeResource, vector_store: VectorStoreResource
+        context: dg.AssetExecutionContext,
+        config: SearchConfig,
+        lake: LakeResource,
+        vector_store: VectorStoreResource,
     ) -> dg.MaterializeResult:
         store = lake.open()
-        candidate = store.resolve(catalogue.collection)
-        against = objections(store, candidate, REQUIRED_TO_PUBLISH)
-        if against:
-            raise dg.Failure(
-                f"{candidate.facts['collection']} is not published: {'; '.join(against)}. Readers keep the version they have. "
-                "Run the checks of the collection (`booksearch checks`), mend what they say, and materialise it again.",
-                allow_retries=False,
-            )
+        candidate = store.resolve(catalogue.collection).facts["collection"]
         with vector_store.open() as vectors:
-            before = vectors.published(catalogue.alias)
-            vectors.publish(catalogue.alias, candidate.facts["collection"])
-        pending = store.begin(published_table(catalogue.name))
-        pending.commit(
-            rows=candidate.rows, inputs=inputs_of(candidate), facts={**candidate.facts, "replaced": before}
-        )
+            versions = Versions(store, vectors, catalogue.name)
+            live = versions.live()
+            if live and versions.was_rolled_back(candidate):
+                said = (
+                    f"{live} stays live: {candidate} was rolled back from, and nothing newer has been made. To publish it "
+                    f"all the same: booksearch publish {candidate}"
+                )
+                context.log.warning(said)
+            else:
+                said = _publish(versions, candidate)
+                context.log.info(said)
+            shown = versions.find(versions.live() or candidate)
+            retained = versions.retain(config.keep)
         return dg.MaterializeResult(
             metadata={
                 "alias": catalogue.alias,
-                "collection": candidate.facts["collection"],
-                "replaced": before or "nothing",
-                "dagster/row_count": candidate.rows,
-                "dump_date": candidate.facts["dump_date"],
-                "bundle_id": candidate.facts["bundle_id"],
-                "inputs": dg.MetadataValue.json(inputs_of(candidate)),
+                "collection": shown.collection,
+                "published": said,
+                "replaced": live or "nothing",
+                "dagster/row_count": shown.rows or 0,
+                "dump_date": shown.dump_date,
+                "bundle_id": shown.bundle_id,
+                "inputs": dg.MetadataValue.json({catalogue.collection: shown.version}),
+                "kept": ", ".join(retained.kept),
+                "dropped": _dropped(retained),
+                "pruned_folders": dg.MetadataValue.json(list(retained.pruned)),
             }
         )
 
     return search
+
+
+def _publish(versions: Versions, collection: str) -> str:
+    try:
+        published = versions.publish(collection, Reason.ASSET)
+    except PublishingError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    if not published.moved:
+        return f"{collection} was live already"
+    return f"{collection} is live, and replaced {published.replaced or 'nothing'}"
+
+
+def _dropped(retained: Retained) -> dg.MarkdownMetadataValue:
+    """The collections that retention dropped, and those that it has to leave for the next time."""
+    rows = [[name, "dropped"] for name in retained.dropped]
+    rows += [[name, f"next time: {reason}"] for name, reason in retained.left.items()]
+    return dg.MetadataValue.md(markdown_table(["collection", "retention"], rows) if rows else "nothing")

@@ -17,9 +17,13 @@ from booksearch_assets.search.contact_sheet import contact_sheet
 from booksearch_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from booksearch_assets.search.engine import SearchEngine, SearchResults
+    from booksearch_assets.search.engine import QueryEncoder, SearchEngine, SearchResults
+    from booksearch_assets.search.live import LiveSearch
 
 ALIAS = "books"
+
+_RECHECK_SECONDS = 1.0
+"""How long a service may go on serving what a server has replaced. A local store is asked before every query."""
 
 
 def open_search(settings: Settings) -> SearchEngine:
@@ -34,6 +38,36 @@ def open_search(settings: Settings) -> SearchEngine:
 
     index = open_published(settings.milvus_uri, ALIAS, os.environ.get("BOOKSEARCH_MILVUS_TOKEN"))
     return SearchEngine(index, Encoder.load(Bundle.open(settings.bundle)))
+
+
+def open_live_search(settings: Settings) -> LiveSearch:
+    """The engine for a process that outlives rebuilds: it follows what is published.
+
+    Raises as `open_search`, and `ModelMismatch` where the collection is of another model than BOOKSEARCH_MODEL.
+    """
+    from booksearch_assets.clip.bundle import Bundle
+    from booksearch_assets.clip.encoder import Encoder
+    from booksearch_assets.search.engine import ModelMismatch
+    from booksearch_assets.search.live import LiveSearch
+    from booksearch_assets.vectorstores.connect import open_store
+    from booksearch_assets.vectorstores.milvus_lite import MilvusLiteStore
+
+    encoders: dict[str, QueryEncoder] = {}
+
+    def encoder_for(bundle_id: str) -> QueryEncoder:
+        if bundle_id not in encoders:
+            bundle = Bundle.open(settings.bundle)
+            if bundle.bundle_id != bundle_id:
+                raise ModelMismatch(
+                    f"the published collection is of the model bundle {bundle_id!r}, and {settings.bundle} holds "
+                    f"{bundle.bundle_id!r}; put the collection's bundle there, or publish a collection of this one"
+                )
+            encoders[bundle_id] = Encoder.load(bundle)
+        return encoders[bundle_id]
+
+    store = open_store(settings.milvus_uri, os.environ.get("BOOKSEARCH_MILVUS_TOKEN"))
+    local = isinstance(store, MilvusLiteStore)
+    return LiveSearch(store, ALIAS, encoder_for, recheck_seconds=0.0 if local else _RECHECK_SECONDS)
 
 
 def print_results(results: SearchResults) -> None:

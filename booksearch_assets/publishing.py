@@ -1,0 +1,110 @@
+"""`booksearch versions`, `publish` and `rollback`: what they do and print.
+
+None of them needs Dagster, nor a lock of the vector store, so they work while Dagster runs.
+
+Belongs here: opening the deployment's lake and store, and printing. Does not: the decisions (`search.versions`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from booksearch_assets.search.shell import ALIAS
+from booksearch_assets.search.versions import Published, Reason, State, Version, Versions
+from booksearch_assets.settings import Settings
+
+_MINUTE = "%Y-%m-%d %H:%M"
+
+
+def show_versions(settings: Settings, as_json: bool) -> None:
+    """Print every version of the collection, the newest first."""
+    with _versions(settings) as versions:
+        listed = versions.all()
+    if as_json:
+        click.echo(json.dumps([_plain(version) for version in listed], ensure_ascii=False, indent=1))
+    elif listed:
+        Console(highlight=False).print(_table(listed))
+    else:
+        click.echo("there is no version yet; make one with: booksearch materialize")
+
+
+def publish_version(settings: Settings, name: str) -> None:
+    """Make the version called `name` live. Raises `PublishingError`."""
+    with _versions(settings) as versions:
+        _say(versions.publish(name, Reason.COMMAND))
+
+
+def roll_back(settings: Settings) -> None:
+    """Make the version live that was live before the present one. Raises `PublishingError`."""
+    with _versions(settings) as versions:
+        _say(versions.roll_back())
+
+
+@contextmanager
+def _versions(settings: Settings) -> Iterator[Versions]:
+    from booksearch_assets.tables.lake import Lake
+    from booksearch_assets.vectorstores.connect import open_store
+
+    with open_store(settings.milvus_uri, os.environ.get("BOOKSEARCH_MILVUS_TOKEN")) as store:
+        yield Versions(Lake(settings.lake), store, ALIAS)
+
+
+def _say(published: Published) -> None:
+    name = published.version.collection
+    if published.moved:
+        click.echo(f"{name} is live, and replaced {published.replaced or 'nothing'}")
+    else:
+        click.echo(f"{name} is live already; nothing was changed")
+
+
+def _table(versions: Sequence[Version]) -> Table:
+    table = Table(
+        "", "collection", "dump", "model", "rows", "quality", "checks", "made", box=None, pad_edge=False
+    )
+    for version in versions:
+        table.add_row(
+            "live" if version.live else "",
+            version.collection,
+            version.dump_date,
+            version.model_id,
+            "" if version.rows is None else f"{version.rows:,}",
+            _measures(version.quality),
+            _checks(version),
+            _minute(version.made),
+        )
+    return table
+
+
+def _measures(quality: Mapping[str, float]) -> str:
+    """The mean reciprocal ranks, by kind of query."""
+    kinds = {name.removesuffix("_mrr"): value for name, value in quality.items() if name.endswith("_mrr")}
+    return ", ".join(f"{kind} MRR {value:.3f}" for kind, value in sorted(kinds.items()))
+
+
+def _checks(version: Version) -> str:
+    """What is wrong with a version: that it is not whole, else what the required checks say."""
+    if version.state is not State.READY:
+        return version.state.value
+    return "; ".join(version.objections) or "passed"
+
+
+def _minute(moment: datetime) -> str:
+    return moment.astimezone().strftime(_MINUTE)
+
+
+def _plain(version: Version) -> dict[str, Any]:
+    """A version as JSON: moments in ISO 8601, with their zone."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in asdict(version).items()
+    }
