@@ -16,6 +16,7 @@ from booksearch_assets.assets.pictures import bars
 from booksearch_assets.assets.progress import log_progress
 from booksearch_assets.assets.rebuild import RebuildConfig, unchanged_metadata
 from booksearch_assets.assets.reporting import counts_metadata, inputs_of, markdown_table
+from booksearch_assets.automation.conditions import follow_settled_changes
 from booksearch_assets.automation.partitions import POOL_VECTOR_STORE
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
@@ -45,6 +46,7 @@ def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
         kinds={"milvus"},
         pool=POOL_VECTOR_STORE,
         code_version=CODE_VERSION,
+        automation_condition=follow_settled_changes(),
         description="A new, sealed version of the vector collection, made from every partition. Not yet what readers see.",
     )
     def collection(

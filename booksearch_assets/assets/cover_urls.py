@@ -10,6 +10,7 @@ from booksearch_assets.assets import pictures
 from booksearch_assets.assets.raw_dump import dump_table
 from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
 from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
+from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
@@ -32,15 +33,16 @@ class CoverUrlsConfig(RebuildConfig):
 
 
 def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    sizes_key = dg.AssetKey(dump_table("covers_metadata").split("/"))
+
     @dg.asset(
         key=COVER_URLS.name.split("/"),
-        deps=[
-            dg.AssetKey(FILTERED_FICTION.name.split("/")),
-            dg.AssetKey(["books", "raw_dump", "covers_metadata"]),
-        ],
+        deps=[dg.AssetKey(FILTERED_FICTION.name.split("/")), sizes_key],
         partitions_def=partitions,
         backfill_policy=BY_YEAR,
         code_version=CODE_VERSION,
+        # The size of a cover never changes, and a new cover comes with a new row.
+        automation_condition=follow_changes(ignoring=dg.AssetSelection.assets(sizes_key)),
         group_name="books",
         kinds={"spark", "parquet"},
         pool=POOL_SPARK,
@@ -64,7 +66,7 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
             "base_url": open_library.covers_url,
             "code": CODE_VERSION,
         }
-        # The covers' sizes are no part of it: the size of a cover never changes, and a new cover comes with a new row.
+        # Sizes are no part of it, for the reason that automation passes over them.
         recipes = {year: recipe([commit], settings) for year, commit in fiction.items()}
         rebuild = Rebuild(context, store, COVER_URLS, recipes, recipes if config.again else ())
         if not rebuild.partitions:

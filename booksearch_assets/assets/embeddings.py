@@ -16,6 +16,7 @@ from booksearch_assets.assets import pictures
 from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
 from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
+from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
@@ -52,6 +53,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         partitions_def=catalogue.partitions,
         backfill_policy=BY_YEAR,
         code_version=CODE_VERSION,
+        automation_condition=follow_changes(),
         group_name=catalogue.name,
         kinds={"spark", "huggingface", "parquet"},
         pool=POOL_SPARK,

@@ -11,6 +11,7 @@ from pydantic import Field
 from booksearch_assets.assets import pictures
 from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
 from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
+from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
 from booksearch_assets.openlibrary.profiles import profile
 from booksearch_assets.resources.lake import LakeResource
@@ -43,6 +44,7 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
         partitions_def=partitions,
         backfill_policy=BY_YEAR,
         code_version=CODE_VERSION,
+        automation_condition=follow_changes(),
         group_name="books",
         kinds={"spark", "parquet"},
         pool=POOL_SPARK,

@@ -21,6 +21,7 @@ from booksearch_assets.assets.reporting import (
     inputs_of,
     markdown_table,
 )
+from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_OPEN_LIBRARY
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
@@ -51,6 +52,7 @@ def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
         partitions_def=catalogue.partitions,
         backfill_policy=BY_YEAR,
         code_version=CODE_VERSION,
+        automation_condition=follow_changes(),
         group_name=catalogue.name,
         kinds={"aiohttp", "parquet"},
         pool=POOL_OPEN_LIBRARY,

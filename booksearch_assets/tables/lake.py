@@ -183,6 +183,10 @@ class Lake:
             p for p in paths if not any(name.startswith(("_", ".")) for name in p[len(base) + 1 :].split("/"))
         )
 
+    def size(self, commit: Commit) -> int:
+        """The bytes that the files of a commit have now: those that it records, unless something befell them."""
+        return sum(info.size for info in self.filesystem.get_file_info(self.files(commit, suffix="")))
+
     def read(self, table: Table, partition: str = WHOLE, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a committed partition."""
         dataset = self.dataset([self.resolve(table.name, partition)], table.schema)
@@ -377,8 +381,7 @@ class PendingVersion:
                 pq.read_metadata(f, filesystem=self.lake.filesystem).num_rows
                 for f in self.lake.files(pending)
             )
-        size = sum(i.size for i in self.lake.filesystem.get_file_info(self.lake.files(pending, suffix="")))
-        commit = replace(pending, rows=rows, size=size)
+        commit = replace(pending, rows=rows, size=self.lake.size(pending))
         if contract:
             content = self.lake.dataset([commit], contract.schema).to_table(columns=contract.content_names)
             commit = replace(commit, data_version=rows_fingerprint(content, contract))
