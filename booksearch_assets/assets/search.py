@@ -9,6 +9,7 @@ from pydantic import Field
 
 from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.reporting import markdown_table
+from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import POOL_VECTOR_STORE
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
@@ -36,6 +37,7 @@ def build_search(catalogue: Catalogue) -> dg.AssetsDefinition:
         group_name=catalogue.name,
         kinds={"milvus"},
         pool=POOL_VECTOR_STORE,
+        automation_condition=follow_changes(),
         description="The published alias: what searches read. Moves to the newest collection once its checks hold.",
     )
     def search(
@@ -61,6 +63,7 @@ def build_search(catalogue: Catalogue) -> dg.AssetsDefinition:
             shown = versions.find(versions.live() or candidate)
             retained = versions.retain(config.keep)
         return dg.MaterializeResult(
+            data_version=dg.DataVersion(shown.collection),
             metadata={
                 "alias": catalogue.alias,
                 "collection": shown.collection,

@@ -12,6 +12,7 @@ from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.pictures import bars
 from booksearch_assets.assets.reporting import inputs_of, markdown_table
 from booksearch_assets.assets.search import published_table
+from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
@@ -34,6 +35,7 @@ def build_search_quality(catalogue: Catalogue) -> dg.AssetsDefinition:
         deps=[catalogue.key("search")],
         group_name=catalogue.name,
         kinds={"numpy"},
+        automation_condition=follow_changes(),
         description="How well the live collection finds books whose right answer is known.",
     )
     def search_quality(
