@@ -100,7 +100,8 @@ def _errors(failure: dg.DagsterEvent | None) -> tuple[str, str]:
     if failure is None:
         return ("the run ended without saying why",) * 2
     data = failure.step_failure_data if failure.is_step_failure else failure.job_failure_data
-    error = data.error
+    # A failure that the daemon reports, of a run that never started say, has a message and no data.
+    error = data.error if data else None
     if error is None:
         return (failure.message or "no message",) * 2
     if error.cls_name == "DagsterExecutionStepExecutionError" and error.cause:
