@@ -90,6 +90,34 @@ def test_definitions_are_loadable_and_complete() -> None:
     }
 
 
+@pytest.mark.parametrize(("value", "status"), [("on", "RUNNING"), ("off", "STOPPED"), ("", "STOPPED")])
+def test_nothing_starts_by_itself_unless_it_is_asked_to(value: str, status: str) -> None:
+    defs = build_defs(Settings.from_environment({"BOOKSEARCH_AUTOMATION": value}))
+    repository = defs.get_repository_def()
+    found = {sensor.name: sensor.default_status.value for sensor in repository.sensor_defs}
+    found |= {schedule.name: schedule.default_status.value for schedule in repository.schedule_defs}
+    assert {"new_dump", "run_failures", "monthly_rebuild", "default_automation_condition_sensor"} <= set(
+        found
+    )
+    assert set(found.values()) == {status}
+
+
+def test_loading_needs_no_secret_and_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {
+        "BOOKSEARCH_MILVUS_TOKEN": "root:s3cret",
+        "BOOKSEARCH_NOTIFY_WEBHOOK": "https://hooks.example.org/s3cret",
+        "BOOKSEARCH_SMTP_URL": "smtp://me:s3cret@mail.example.org",
+        "BOOKSEARCH_NOTIFY_EMAIL": "me@example.org",
+    }
+    for name in secrets:
+        monkeypatch.delenv(name, raising=False)
+    defs = build_defs(Settings.from_environment(secrets))
+    dg.Definitions.validate_loadable(defs)
+    assert "s3cret" not in repr(defs.resources)
+    notifier = defs.resources["notifier"]  # type: ignore[index]
+    assert "BOOKSEARCH_NOTIFY_WEBHOOK" in repr(notifier) and "BOOKSEARCH_SMTP_URL" in repr(notifier)
+
+
 def test_publishing_is_behind_blocking_checks() -> None:
     graph = build_defs(Settings.from_environment({})).resolve_asset_graph()
     blocking = {

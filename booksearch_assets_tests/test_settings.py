@@ -31,6 +31,9 @@ def test_an_empty_environment_is_the_sample_profile_under_data(
         sample_port=8321,
         first_year=2010,
         contact="",
+        automation=False,
+        notify_webhook=False,
+        notify_email=(),
     )
     assert settings.dagster_home == home / "dagster"
     assert settings.downloads == home / "downloads"
@@ -52,6 +55,10 @@ def test_every_variable_is_read() -> None:
             "BOOKSEARCH_SAMPLE_PORT": "65535",
             "BOOKSEARCH_FIRST_YEAR": "1970",
             "BOOKSEARCH_CONTACT": "me@example.org",
+            "BOOKSEARCH_AUTOMATION": "on",
+            "BOOKSEARCH_NOTIFY_WEBHOOK": "https://hooks.example.org/services/secret",
+            "BOOKSEARCH_NOTIFY_EMAIL": "me@example.org, you@example.org",
+            "BOOKSEARCH_SMTP_URL": "smtp://me:secret@mail.example.org:587",
         }
     )
     assert settings == Settings(
@@ -67,11 +74,57 @@ def test_every_variable_is_read() -> None:
         sample_port=65535,
         first_year=1970,
         contact="me@example.org",
+        automation=True,
+        notify_webhook=True,
+        notify_email=("me@example.org", "you@example.org"),
     )
 
 
-def test_the_secret_is_in_no_settings() -> None:
-    assert "s3cret" not in repr(Settings.from_environment({"BOOKSEARCH_MILVUS_TOKEN": "root:s3cret"}))
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BOOKSEARCH_MILVUS_TOKEN", "root:s3cret"),
+        ("BOOKSEARCH_NOTIFY_WEBHOOK", "https://hooks.example.org/s3cret"),
+        ("BOOKSEARCH_SMTP_URL", "smtps://me:s3cret@mail.example.org"),
+    ],
+)
+def test_secrets_are_in_no_settings(name: str, value: str) -> None:
+    assert "s3cret" not in repr(Settings.from_environment({name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("BOOKSEARCH_NOTIFY_WEBHOOK", "hooks.example.org/s3cret", "http://... or https://..."),
+        ("BOOKSEARCH_NOTIFY_WEBHOOK", "ftp://hooks.example.org/s3cret", "http://... or https://..."),
+        ("BOOKSEARCH_NOTIFY_WEBHOOK", "https://hooks.example.org/s3cret\n", "http://... or https://..."),
+        ("BOOKSEARCH_SMTP_URL", "me:s3cret@mail.example.org", "smtp://... or smtps://..."),
+        ("BOOKSEARCH_SMTP_URL", "https://me:s3cret@mail.example.org", "smtp://... or smtps://..."),
+        ("BOOKSEARCH_SMTP_URL", "smtp://", "smtp://... or smtps://..."),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_without_being_told(
+    name: str, value: str, allowed: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment({name: value})
+    assert str(raised.value) == f"{name} must be {allowed}, without spaces"
+
+
+@pytest.mark.parametrize("value", ["yes", "ON", "1", "true"])
+def test_automation_is_on_or_off(value: str) -> None:
+    with pytest.raises(SettingsError, match=f"BOOKSEARCH_AUTOMATION is '{value}'; it must be on or off"):
+        Settings.from_environment({"BOOKSEARCH_AUTOMATION": value})
+
+
+def test_mail_needs_addresses_and_a_server() -> None:
+    server = {"BOOKSEARCH_SMTP_URL": "smtp://mail.example.org"}
+    with pytest.raises(SettingsError, match="set BOOKSEARCH_SMTP_URL to smtp://user:password@host:port"):
+        Settings.from_environment({"BOOKSEARCH_NOTIFY_EMAIL": "me@example.org"})
+    for value in ("me", "me@example.org you@example.org", "me@example.org,Me <me@example.org>"):
+        with pytest.raises(SettingsError, match="it must be e-mail addresses with commas between them"):
+            Settings.from_environment({**server, "BOOKSEARCH_NOTIFY_EMAIL": value})
+    assert Settings.from_environment({**server, "BOOKSEARCH_NOTIFY_EMAIL": " ,"}).notify_email == ()
 
 
 def test_places_follow_the_home() -> None:
@@ -106,6 +159,10 @@ def test_places_are_absolute(name: str, tmp_path: Path, monkeypatch: pytest.Monk
         "SAMPLE_PORT",
         "FIRST_YEAR",
         "CONTACT",
+        "AUTOMATION",
+        "NOTIFY_WEBHOOK",
+        "NOTIFY_EMAIL",
+        "SMTP_URL",
     ],
 )
 def test_a_variable_that_is_set_to_nothing_counts_as_not_set(name: str) -> None:

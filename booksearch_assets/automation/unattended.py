@@ -34,6 +34,13 @@ def unattended(books: Catalogue, settings: Settings) -> Unattended:
         sensors=[
             build_new_dump_sensor(books, pace, sensor_status),
             build_run_failure_sensor(sensor_status),
+            # The name of the one that Dagster would add by itself, always stopped.
+            dg.AutomationConditionSensorDefinition(
+                "default_automation_condition_sensor",
+                target=dg.AssetSelection.all(),
+                default_status=sensor_status,
+                description="Carries changed rows downstream, to the years that they are of.",
+            ),
         ],
         schedules=[build_monthly_rebuild(books, schedule_status)],
     )
