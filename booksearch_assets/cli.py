@@ -109,14 +109,15 @@ def search(
 @click.option(
     "--filter-profile", default="default", show_default=True, help="article, article-stated or default."
 )
+@click.option("--again", is_flag=True, help="Make also what has not changed.")
 @_explained
-def materialize(assets: tuple[str, ...], years: str | None, filter_profile: str) -> None:
-    """Materialise ASSETS (such as books/editions), or the whole graph, in one run."""
+def materialize(assets: tuple[str, ...], years: str | None, filter_profile: str, again: bool) -> None:
+    """Materialise ASSETS (such as books/editions), or the whole graph, in one run: what changed, and no more."""
     from booksearch_assets.java import require_java
     from booksearch_assets.materialize import materialize_assets
 
     require_java()
-    sys.exit(materialize_assets(Settings.from_environment(), assets, years, filter_profile))
+    sys.exit(materialize_assets(Settings.from_environment(), assets, years, filter_profile, again))
 
 
 @main.command()

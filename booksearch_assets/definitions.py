@@ -39,6 +39,8 @@ def build_defs(
         sensors=automation.sensors,
         schedules=automation.schedules,
         resources={**default_resources(settings), **(resources or {})},
+        # Each run is a process already. One for each step on top would start a JVM and load the libraries for each.
+        executor=dg.in_process_executor,
         loggers={"console": dg.colored_console_logger, "progress": progress_logger},
     )
 

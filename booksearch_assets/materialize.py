@@ -19,15 +19,18 @@ from booksearch_assets.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
+_REBUILT = ("editions", "filtered_fiction", "cover_urls", "cover_images", "cover_embeddings", "collection")
+"""The assets that make only what changed."""
+
 _YEARS = re.compile(r"([0-9]{4})(?:\.\.([0-9]{4}))?")
 
 
 def materialize_assets(
-    settings: Settings, names: Sequence[str], years: str | None, filter_profile: str
+    settings: Settings, names: Sequence[str], years: str | None, filter_profile: str, again: bool = False
 ) -> int:
     """Materialise assets by name (`books/editions`), or everything, in one run. Returns the exit code.
 
-    Raises ValueError for an unknown asset, year or profile.
+    Only what changed is made, unless `again`. Raises ValueError for an unknown asset, year or profile.
     """
     from booksearch_assets.openlibrary.profiles import profile
 
@@ -36,10 +39,20 @@ def materialize_assets(
 
     defs = build_defs(settings)
     assets = select_assets(defs, names)
-    config = {"ops": {"books__filtered_fiction": {"config": {"profile": profile(filter_profile).name}}}}
-    filters = not assets or any(key.path[-1] == "filtered_fiction" for key in assets)
-    result = run_job(defs, "books", parse_years(years), assets, config if filters else None)
+    config = run_config(assets, profile(filter_profile).name, again)
+    result = run_job(defs, "books", parse_years(years), assets, config)
     return report(result)
+
+
+def run_config(
+    assets: Sequence[dg.AssetKey], filter_profile: str = "default", again: bool = False
+) -> dict[str, Any]:
+    """The run config for some assets (all of them for none): the filter profile, and what is made `again`."""
+    chosen = {key.path[-1] for key in assets} or {*_REBUILT}
+    config: dict[str, dict[str, Any]] = {name: {"again": again} for name in _REBUILT if name in chosen}
+    if "filtered_fiction" in chosen:
+        config["filtered_fiction"]["profile"] = filter_profile
+    return {"ops": {f"books__{name}": {"config": values} for name, values in config.items()}}
 
 
 def run_checks(settings: Settings) -> int:
@@ -71,7 +84,7 @@ def run_job(
     import dagster as dg
 
     definition = defs.resolve_job_def(job)
-    first, last = years or _all_years(definition)
+    first, last = _years_of(definition, years)
     return definition.execute_in_process(
         run_config={"loggers": {"progress": {}}, **(run_config or {})},
         instance=instance or dg.DagsterInstance.get(),
@@ -138,11 +151,18 @@ def select_assets(defs: dg.Definitions, names: Sequence[str]) -> list[dg.AssetKe
     return [known[name] for name in names]
 
 
-def _all_years(job: dg.JobDefinition) -> tuple[str, str]:
+def _years_of(job: dg.JobDefinition, years: tuple[str, str] | None) -> tuple[str, str]:
+    """The first and last partition of a run: `years`, or all there are; nothing for a job without partitions."""
     if job.partitions_def is None:
         return "", ""
     keys = job.partitions_def.get_partition_keys()
-    return keys[0], keys[-1]
+    first, last = years or (keys[0], keys[-1])
+    for year in (first, last):
+        if year not in keys:
+            raise ValueError(
+                f"--years names {year}; there are the years {keys[0]}..{keys[-1]}. BOOKSEARCH_FIRST_YEAR sets the first"
+            )
+    return first, last
 
 
 def _figures(evaluation: dg.AssetCheckEvaluation) -> dict[str, Any]:

@@ -58,5 +58,7 @@ def changeable(materialised: tuple[Deployment, dg.ExecuteInProcessResult], tmp_p
     """A copy of the materialised deployment with an instance of its own: for tests that change things."""
     from booksearch_assets_tests.graph.deployment import Deployment
 
-    shutil.copytree(materialised[0].settings.home, tmp_path / "home")
-    return Deployment.of_sample(tmp_path / "home")
+    settings = materialised[0].settings
+    shutil.copytree(settings.home, tmp_path / "home")
+    # The covers' URLs hold the port: with another one, every year would have changed.
+    return Deployment.of_sample(tmp_path / "home", sample_port=settings.sample_port)

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from booksearch_assets.assets.progress import log_progress
 from booksearch_assets.assets.reporting import markdown_table
-from booksearch_assets.automation.partitions import POOL_OPEN_LIBRARY
+from booksearch_assets.automation.partitions import POOL_OPEN_LIBRARY, refuse_job_backfill
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
 
@@ -66,6 +66,8 @@ def raw_dump(
 ) -> Iterator[dg.MaterializeResult]:
     """The Open Library dump, its bytes untouched. The data version is the dump date."""
     from booksearch_assets.compute.raw_dump import land_dump
+
+    refuse_job_backfill(context)
 
     selected = [
         kind for kind in KINDS if dg.AssetKey(["books", "raw_dump", kind]) in context.selected_asset_keys

@@ -42,3 +42,20 @@ POOL_SPARK = "spark"
 
 POOL_VECTOR_STORE = "vector_store"
 """Steps that write to the vector store: Milvus Lite has one writer."""
+
+_BACKFILL_TAG, _ASSET_BACKFILL_JOB = "dagster/backfill", "__ASSET_JOB"
+
+
+def refuse_job_backfill(context: dg.AssetExecutionContext) -> None:
+    """Raises `dg.Failure` in a run of a backfill that was launched on a job instead of on assets.
+
+    Dagster starts a run of the whole job for each partition then, whatever the backfill policy
+    (https://github.com/dagster-io/dagster/issues/17404): the dump landed and the collection published once a year.
+    """
+    if _BACKFILL_TAG in context.run.tags and context.run.job_name != _ASSET_BACKFILL_JOB:
+        raise dg.Failure(
+            f"a backfill of the job {context.run.job_name} would run the whole graph once for each year. Expected a "
+            "backfill of assets, in which a range of years is one run: select the assets in the asset graph, "
+            "Materialize, and choose the years; or booksearch materialize --years 2015..2019",
+            allow_retries=False,
+        )

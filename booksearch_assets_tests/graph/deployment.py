@@ -72,6 +72,10 @@ class Deployment:
         """The same instance and data under other settings."""
         return replace(self, settings=replace(self.settings, **changes))
 
+    def with_resources(self, **changes: Any) -> Deployment:
+        """The same deployment with other resources."""
+        return replace(self, resources={**self.resources, **changes})
+
 
 def free_port() -> int:
     with socket.socket() as probe:
