@@ -270,12 +270,12 @@ class Versions:
                 f"{version.collection} cannot be published: it is {version.state}. Materialise the collection again, or "
                 "publish another version (`booksearch versions` lists them)"
             )
-        recorded = self.publications()
-        if version.live and recorded and recorded[0].collection == version.collection:
-            return Published(version, recorded[0].replaced, moved=False)
+        last = self.lake.current(published_table(self.catalogue))
+        if version.live and last and last.facts["collection"] == version.collection:
+            return Published(version, last.facts["replaced"], moved=False)
         if version.live:
-            # Whoever published it was killed before it could record that.
-            replaced = recorded[0].collection if recorded else None
+            # Whoever published it was killed before it had recorded that.
+            replaced = last.facts["collection"] if last else None
         else:
             replaced = self.live()
             try:

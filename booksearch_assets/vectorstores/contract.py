@@ -242,7 +242,8 @@ class VectorStore(Protocol):
     def drop(self, name: str) -> None:
         """Remove a collection, damaged or not. Raises `CollectionPublished` while an alias points at it.
 
-        A drop that is cut off leaves a collection that is no longer sealed, and may be repeated.
+        Where another process uses its database, raises `StoreLocked` without waiting. A drop that is cut off leaves a
+        collection that is no longer sealed, and may be repeated.
         """
 
     def collections(self) -> list[str]:

@@ -99,7 +99,7 @@ class MilvusLiteStore(MilvusStore):
         path = self._database_path(spec.name)
         if path.exists():
             # Left by a process that died while it created or dropped the collection.
-            self._once_unused(path, lambda: _remove_database(path))
+            self._once_unused(path, lambda: _remove_database(path), self.lock_timeout)
         self._snapshot_path(spec.name).unlink(missing_ok=True)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,8 @@ class MilvusLiteStore(MilvusStore):
                     shutil.rmtree(path)
                 self._spec_path(name).unlink(missing_ok=True)
 
-        self._once_unused(path, remove)
+        # Whoever drops would rather hear at once that it is in use: nothing depends on its going now.
+        self._once_unused(path, remove, timeout=0.0)
 
     def _publish(self, alias: str, name: str) -> None:
         try:
@@ -176,9 +177,9 @@ class MilvusLiteStore(MilvusStore):
         except OSError as error:
             raise _unwritable(self.root, error) from error
 
-    def _once_unused(self, path: Path, action: Callable[[], None]) -> None:
+    def _once_unused(self, path: Path, action: Callable[[], None], timeout: float) -> None:
         try:
-            _once_unlocked(path, self.lock_timeout, action)
+            _once_unlocked(path, timeout, action)
         except OSError as error:
             raise _unwritable(path, error) from error
 
