@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,12 +21,17 @@ _ACCENT = "#c8553d"
 def histogram(values: Sequence[float], label: str, bins: int = 30) -> str:
     """How often each value comes, as a Markdown image. No values draw an empty frame."""
 
+    import numpy as np
+
+    counts, edges = np.histogram(values, bins=bins)
+
     def draw(axes: Axes) -> None:
-        axes.hist(values, bins=bins, color=_INK)
+        # One shape: a rectangle for each bin takes ten times as long, and there is a picture for every year.
+        axes.stairs(counts, edges, fill=True, color=_INK)
         axes.set_xlabel(label)
         axes.set_ylabel("rows")
 
-    return _plot(draw)
+    return _plot(draw, margins={"left": 0.11, "right": 0.99, "bottom": 0.24, "top": 0.95})
 
 
 def bars(
@@ -63,12 +68,17 @@ def sheet(image: Image.Image, width: int = 720) -> str:
     return _markdown(stream.getvalue(), "jpeg")
 
 
-def _plot(draw, height: float = 2.2) -> str:  # type: ignore[no-untyped-def]
+def _plot(
+    draw: Callable[[Axes], None], height: float = 2.2, margins: Mapping[str, float] | None = None
+) -> str:
+    """Draw with these margins; without any, Matplotlib finds some that hold the labels, which takes it longer."""
     # Figure without pyplot: pyplot keeps every figure alive and picks a window system.
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, height), layout="constrained")
+    figure = Figure(figsize=(6, height), layout=None if margins else "constrained")
     axes = figure.add_subplot()
+    if margins:
+        figure.subplots_adjust(**margins)
     axes.spines[["top", "right"]].set_visible(False)
     draw(axes)
     stream = io.BytesIO()
