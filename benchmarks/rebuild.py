@@ -1,0 +1,150 @@
+"""What a rebuild costs after a month's changes, beside the first build: `python benchmarks/rebuild.py`.
+
+Builds the whole graph on a sample world with `booksearch materialize`, in a process of its own, then again with the
+world's next monthly dump (1 % of the editions new, 1 % changed, 0.2 % deleted), and compares wall time, bytes fetched,
+covers embedded and the seconds of each step. Writes JSON and a picture into `benchmarks/results/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from booksearch_assets.clip.bundle import Bundle
+from booksearch_assets.compute.cover_embeddings import vectors_cache
+from booksearch_assets.settings import Settings
+
+RESULTS = Path(__file__).parent / "results"
+LIMITS = {"fetched_bytes": 0.05, "embedded": 0.05, "seconds": 0.15}
+"""The most that a rebuild may cost, as a share of the first build."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What one build cost; `seconds` is wall time from the command to its end, `steps` those inside the run."""
+
+    release: int
+    seconds: float
+    fetched_bytes: int
+    embedded: int
+    rows: int
+    steps: dict[str, float]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--editions", type=int, default=20_000)
+    parser.add_argument("--home", type=Path, help="Where to build; a temporary folder by default.")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="rebuild-") as folder:
+        home = arguments.home or Path(folder)
+        first, second = (build(home, arguments.editions, release) for release in (0, 1))
+    shares = {name: getattr(second, name) / getattr(first, name) for name in LIMITS}
+    _print(first, second, shares)
+    _write(arguments.editions, first, second, shares)
+    return 0 if all(shares[name] <= limit for name, limit in LIMITS.items()) else 1
+
+
+def build(home: Path, editions: int, release: int) -> Build:
+    """Run the command, as an operator does, on one release of the world."""
+    environment = os.environ | {
+        "BOOKSEARCH_HOME": str(home),
+        "BOOKSEARCH_PROFILE": "sample",
+        "BOOKSEARCH_SAMPLE_EDITIONS": str(editions),
+        "BOOKSEARCH_SAMPLE_RELEASE": str(release),
+    }
+    before = _vectors(environment)
+    print(f"release {release} of {editions:,} editions", flush=True)
+    started = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-m", "booksearch_assets.cli", "materialize"], env=environment, check=True
+    )
+    seconds = time.monotonic() - started
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        run = instance.get_runs(limit=1)[0]
+        steps = {
+            step.step_key: step.end_time - step.start_time
+            for step in instance.get_run_step_stats(run.run_id)
+            if step.start_time and step.end_time
+        }
+        made = _newest(instance, "cover_images", run.run_id)
+        rows = _newest(instance, "collection", run.run_id).get("dagster/row_count", 0)
+    return Build(
+        release=release,
+        seconds=seconds,
+        fetched_bytes=int(made.get("fetched_bytes_in_this_run", 0)),
+        embedded=_vectors(environment) - before,
+        rows=int(rows),
+        steps=steps,
+    )
+
+
+def _newest(instance: dg.DagsterInstance, asset: str, run_id: str) -> dict[str, float]:
+    """Figures of an asset's materialisations in one run."""
+    records = instance.fetch_materializations(dg.AssetKey(["books", asset]), limit=100).records
+    figures: dict[str, float] = {}
+    for record in records:
+        if record.run_id == run_id and record.asset_materialization:
+            for name, value in record.asset_materialization.metadata.items():
+                if isinstance(value.value, int | float):
+                    figures[name] = value.value
+    return figures
+
+
+def _vectors(environment: dict[str, str]) -> int:
+    settings = Settings.from_environment(environment)
+    bundle = Bundle.open(settings.bundle)
+    return len(vectors_cache(settings.lake, settings.source, bundle.bundle_id, bundle.dimension).index([]))
+
+
+def _print(first: Build, second: Build, shares: dict[str, float]) -> None:
+    print(f"\n{'':24}{'first build':>14}{'rebuild':>14}{'share':>10}{'limit':>10}")
+    for name, limit in LIMITS.items():
+        values = f"{getattr(first, name):>14,.0f}{getattr(second, name):>14,.0f}"
+        print(f"{name:24}{values}{shares[name]:>10.1%}{limit:>10.0%}")
+    print(f"\n{'step':40}{'first':>10}{'rebuild':>10}")
+    for step, seconds in first.steps.items():
+        print(f"{step:40}{seconds:>10.1f}{second.steps.get(step, 0.0):>10.1f}")
+
+
+def _write(editions: int, first: Build, second: Build, shares: dict[str, float]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    result = {
+        "editions": editions,
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+        "first_build": asdict(first),
+        "rebuild": asdict(second),
+        "shares": shares,
+        "limits": LIMITS,
+    }
+    (RESULTS / "rebuild.json").write_text(json.dumps(result, indent=1) + "\n")
+    import matplotlib.pyplot as plt
+
+    steps = [step for step, seconds in first.steps.items() if max(seconds, second.steps.get(step, 0)) >= 1]
+    figure, axes = plt.subplots(figsize=(8, 0.4 * len(steps) + 1.5))
+    places = range(len(steps))
+    axes.barh([p - 0.2 for p in places], [first.steps[s] for s in steps], 0.4, label="first build")
+    axes.barh([p + 0.2 for p in places], [second.steps.get(s, 0) for s in steps], 0.4, label="rebuild")
+    axes.set_yticks(list(places), [step.replace("books__", "").replace("books_", "") for step in steps])
+    axes.invert_yaxis()
+    axes.set_xlabel("seconds")
+    axes.set_title(
+        f"{editions:,} editions; after 1 % new and 1 % changed: {shares['seconds']:.0%} of the time"
+    )
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(RESULTS / "rebuild.png", dpi=120)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
