@@ -21,7 +21,7 @@ def use_instance(settings: Settings) -> Path:
     """
     os.environ["BOOKSEARCH_HOME"] = str(settings.home)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
-    if "DAGSTER_HOME" in os.environ:
+    if os.environ.get("DAGSTER_HOME"):
         return Path(os.environ["DAGSTER_HOME"])
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
