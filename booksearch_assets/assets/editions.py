@@ -3,22 +3,31 @@
 Belongs here: wiring. Does not: parsing rules (`openlibrary`), the Spark job (`compute.editions`).
 """
 
+from collections.abc import Mapping
 from datetime import date
 
 import dagster as dg
 
 from booksearch_assets.assets import pictures
 from booksearch_assets.assets.raw_dump import dump_table
+from booksearch_assets.assets.rebuild import RebuildConfig, unchanged_metadata
 from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
+from booksearch_assets.automation.conditions import follow_settled_changes
 from booksearch_assets.automation.partitions import POOL_SPARK
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
 from booksearch_assets.tables.books import EDITIONS, QUARANTINE
+from booksearch_assets.tables.fingerprint import recipe
+from booksearch_assets.tables.lake import Commit
 
 SOURCES = ("editions", "works", "authors")
 
 
-class EditionsConfig(dg.Config):
+CODE_VERSION = "1"
+"""Raised when the same dump gives other rows."""
+
+
+class EditionsConfig(RebuildConfig):
     """How editions are parsed."""
 
     tuning: SparkTuning = SparkTuning()
@@ -33,6 +42,8 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
         group_name="books",
         kinds={"spark", "parquet"},
         pool=POOL_SPARK,
+        code_version=CODE_VERSION,
+        automation_condition=follow_settled_changes(),
         metadata=definition_metadata(EDITIONS),
         description=EDITIONS.description,
     )
@@ -43,16 +54,27 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
         spark: dg.ResourceParam[SparkLauncher],
     ) -> dg.MaterializeResult:
         from booksearch_assets.compute.editions import EditionsParams
+        from booksearch_assets.compute.parsed_chunks import drop_parsed
 
         store = lake.open()
         dumps = {source: store.resolve(dump_table(source)) for source in SOURCES}
         dump_date = date.fromisoformat(dumps["editions"].facts["dump_date"])
+        made_from = recipe(
+            dumps.values(), {**_content(dumps), "first_year": first_year, "code": CODE_VERSION}
+        )
+        held = store.current(EDITIONS.name)
+        if held and held.recipe == made_from and store.size(held) == held.size and not config.again:
+            context.log.info("the dump of %s is parsed already", dump_date)
+            return dg.MaterializeResult(
+                data_version=dg.DataVersion(made_from), metadata=unchanged_metadata(held)
+            )
         pending, quarantine = store.begin(EDITIONS.name), store.begin(QUARANTINE.name)
         params = EditionsParams(
             chunks={
                 source: [f"{dump.path}/{chunk['name']}" for chunk in dump.facts["chunks"]]
                 for source, dump in dumps.items()
             },
+            parsed=store.uri(EDITIONS.name, "_parsed"),
             staging=f"{quarantine.path}/_staging",
             output=pending.path,
             quarantine=quarantine.path,
@@ -68,9 +90,13 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
         inputs = inputs_of(*dumps.values())
         facts = {"dump_date": str(dump_date), **report.figures}
         rejects = quarantine.commit(inputs=inputs)
-        commit = pending.commit(counts=report.total, inputs=inputs, facts=facts)
+        commit = pending.commit(
+            counts=report.total, data_version=made_from, inputs=inputs, facts=facts, recipe=made_from
+        )
+        drop_parsed(params.parsed)
         years = {year: float(rows) for year, rows in sorted(report.figures["rows_by_year"].items())}
         return dg.MaterializeResult(
+            data_version=dg.DataVersion(made_from),
             metadata=commit_metadata(
                 store,
                 EDITIONS,
@@ -79,7 +105,12 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
                 {"editions_by_year": pictures.bars(years, "editions")},
             )
             | {"quarantined": rejects.rows, "dump_date": str(dump_date)}
-            | {name: value for name, value in report.figures.items() if isinstance(value, int | float | str)}
+            | {name: value for name, value in report.figures.items() if isinstance(value, int | float | str)},
         )
 
     return editions
+
+
+def _content(dumps: Mapping[str, Commit]) -> dict[str, list[str]]:
+    """The checksums of the chunks: a dump of the same date may have been landed again with other bytes."""
+    return {source: [chunk["sha256"] for chunk in dump.facts["chunks"]] for source, dump in dumps.items()}

@@ -1,26 +1,25 @@
 """The editions table: every line of the dump parsed once, the newest revision of each key, joined to work and authors.
 
-Python parses the chunks into a staging folder of Parquet for each source; all that relates rows to rows is Spark SQL
-over that. Wide rows are shuffled for their joins and for the layout by year alone: superseded revisions, which a dump
+Python parses the chunks into a folder of Parquet for each source, which a killed run leaves to the next; all that
+relates rows to rows is Spark SQL over that. Wide rows are shuffled for their joins and for the layout by year alone: superseded revisions, which a dump
 has few of, are found among narrow columns and taken out by a broadcast.
 
-Belongs here: revisions, redirects, joins, quarantine, counts. Does not: lines and fields (`openlibrary`).
+Belongs here: revisions, redirects, joins, quarantine, counts. Does not: parsing (`compute.parsed_chunks`), lines and
+fields (`openlibrary`).
 """
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Self
 
 import pyarrow as pa
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from booksearch_assets.compute.parsed_chunks import ParsedChunks, parse_chunks
 from booksearch_assets.compute.spark_tables import (
     configure,
     delete_folder,
@@ -28,7 +27,7 @@ from booksearch_assets.compute.spark_tables import (
     spark_schema,
     write_years,
 )
-from booksearch_assets.openlibrary.chunks import PARSINGS, DamagedChunk, Source, parse_chunk
+from booksearch_assets.openlibrary.chunks import PARSINGS, Source
 from booksearch_assets.tables.books import EDITIONS, QUARANTINE
 from booksearch_assets.tables.counts import Counts, StageReport
 
@@ -44,10 +43,12 @@ class EditionsParams:
     """`chunks` maps the name of each `Source` to the URIs of its landed chunks.
 
     EDITIONS goes to `output`, in folders `year=YYYY` from `first_year` to `dump_year` and `year=other` for the rest;
-    QUARANTINE goes to `quarantine`. `staging` is working room, deleted when the stage ends.
+    QUARANTINE goes to `quarantine`. `parsed` is where parsed chunks are kept from run to run: the caller deletes it
+    (`drop_parsed`) once the table is committed. `staging` is working room, deleted when the stage ends.
     """
 
     chunks: dict[str, list[str]]
+    parsed: str
     staging: str
     output: str
     quarantine: str
@@ -66,6 +67,7 @@ class _Staged:
     `counts` are of its lines, `redirects` says how many of the parsed ones are redirects.
     """
 
+    chunks: ParsedChunks
     parsed: DataFrame
     newest: DataFrame
     counts: Counts
@@ -94,8 +96,10 @@ def run(spark: SparkSession, params: EditionsParams) -> StageReport:
         figures = _write_editions(spark, params, staged)
     finally:
         delete_folder(spark, params.staging)
-    lines = sum(source.counts.rows_in for source in staged.values())
-    figures["lines_parsed_per_second"] = round(lines / (parsed - started), 1)
+    chunks = [source.chunks for source in staged.values()]
+    figures["chunks_parsed"] = sum(source.parsed for source in chunks)
+    figures["chunks_kept_from_a_killed_run"] = sum(source.kept for source in chunks)
+    figures["lines_parsed_per_second"] = round(sum(source.lines for source in chunks) / (parsed - started), 1)
     for source in (Source.WORKS, Source.AUTHORS):
         figures[f"{source}_lines"] = staged[source].counts.rows_in
         figures[f"{source}_rejected"] = staged[source].rejected
@@ -105,9 +109,8 @@ def run(spark: SparkSession, params: EditionsParams) -> StageReport:
 
 
 def _stage(spark: SparkSession, params: EditionsParams, source: Source) -> _Staged:
-    folder = f"{params.staging}/{source}"
-    _parse(spark, params.chunks.get(source, []), source, params.dump_year, folder)
-    parsed = spark.read.schema(spark_schema(PARSINGS[source].schema)).parquet(folder)
+    chunks = parse_chunks(spark, params.chunks.get(source, []), source, params.dump_year, params.parsed)
+    parsed = spark.read.schema(spark_schema(PARSINGS[source].schema)).parquet(chunks.folder)
     redirect = "location IS NOT NULL" if "location" in parsed.columns else "false"
     tally = parsed.groupBy("reason").agg(
         F.count("*").alias("lines"),
@@ -122,10 +125,12 @@ def _stage(spark: SparkSession, params: EditionsParams, source: Source) -> _Stag
     superseded = records["lines"] - records["keys"] if records else 0
     if superseded:
         rejected[SUPERSEDED] = superseded
-        _superseded(spark, newest, _KEY[source]).write.parquet(f"{folder}_superseded")
-        older = spark.read.schema("chunk string, line long").parquet(f"{folder}_superseded")
+        superseded_rows = f"{params.staging}/{source}_superseded"
+        _superseded(spark, newest, _KEY[source]).write.parquet(superseded_rows)
+        older = spark.read.schema("chunk string, line long").parquet(superseded_rows)
         newest = newest.join(small(older, superseded), ["chunk", "line"], "left_anti")
     return _Staged(
+        chunks=chunks,
         parsed=parsed,
         newest=newest.drop("chunk", "line", "reason", "raw"),
         counts=Counts(lines, lines - sum(rejected.values()), rejected),
@@ -146,24 +151,6 @@ def _superseded(spark: SparkSession, records: DataFrame, key: str) -> DataFrame:
         """,
         records=records,
     )
-
-
-def _parse(spark: SparkSession, uris: list[str], source: Source, dump_year: int, folder: str) -> None:
-    """Parse every chunk, each in a task of its own, into Parquet files of `PARSINGS[source].schema`."""
-
-    def parse(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for number in batch.column(0).to_pylist():
-                yield from parse_chunk(uris[number], source, dump_year)
-
-    tasks = spark.range(0, len(uris), 1, numPartitions=max(len(uris), 1))
-    try:
-        tasks.mapInArrow(parse, spark_schema(PARSINGS[source].schema)).write.parquet(folder)
-    except PySparkException as error:
-        damage = re.search(rf"{DamagedChunk.__name__}: (.+)", str(error))
-        if damage:
-            raise DamagedChunk(damage[1]) from error
-        raise
 
 
 def _write_quarantine(staged: dict[Source, _Staged], folder: str) -> None:

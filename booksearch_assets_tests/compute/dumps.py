@@ -39,7 +39,13 @@ def editions_params(
 ) -> EditionsParams:
     uri = folder.as_uri()
     return EditionsParams(
-        chunks, f"{uri}/quarantine/_staging", f"{uri}/editions", f"{uri}/quarantine", first_year, dump_year
+        chunks=chunks,
+        parsed=f"{uri}/parsed",
+        staging=f"{uri}/quarantine/_staging",
+        output=f"{uri}/editions",
+        quarantine=f"{uri}/quarantine",
+        first_year=first_year,
+        dump_year=dump_year,
     )
 
 
