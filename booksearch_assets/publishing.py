@@ -19,8 +19,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from booksearch_assets.search.publications import Reason
 from booksearch_assets.search.shell import ALIAS
-from booksearch_assets.search.versions import Published, Reason, State, Version, Versions
+from booksearch_assets.search.versions import Published, State, Version, Versions
 from booksearch_assets.settings import Settings
 
 _MINUTE = "%Y-%m-%d %H:%M"

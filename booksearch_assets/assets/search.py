@@ -13,7 +13,8 @@ from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import POOL_VECTOR_STORE
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
-from booksearch_assets.search.versions import PublishingError, Reason, Retained, Versions, published_table
+from booksearch_assets.search.publications import Reason, published_table
+from booksearch_assets.search.versions import PublishingError, Retained, Versions
 
 __all__ = ["SearchConfig", "build_search", "published_table"]
 
@@ -76,7 +77,7 @@ def build_search(catalogue: Catalogue) -> dg.AssetsDefinition:
                 "kept": ", ".join(retained.kept),
                 "dropped": _dropped(retained),
                 "pruned_folders": dg.MetadataValue.json(list(retained.pruned)),
-            }
+            },
         )
 
     return search

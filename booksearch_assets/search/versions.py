@@ -1,8 +1,7 @@
 """The versions of a catalogue's collection: what there is, which is live, publishing, rolling back, retention.
 
 A version is known from two sides: the lake's record of its build, and the collection that the vector store holds. The
-store's alias says what is live; the lake's table `<catalogue>/search` records every change of it, so that a kill
-between the two leaves a version live, and at most its record to be written by the next publication.
+store's alias says what is live, and moves in one step; the record of the move follows (`publications`).
 
 Belongs here: decisions about versions, the same for the asset and for the commands. Does not: building one
 (`assets.collection`), checking one (`checks`), printing (`booksearch_assets.publishing`), reading one (`live`).
@@ -15,6 +14,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from booksearch_assets.search.publications import (
+    Publication,
+    Reason,
+    before_live,
+    last_recorded,
+    publications,
+    published_table,
+    record_publication,
+    was_rolled_back,
+)
 from booksearch_assets.tables.lake import Commit, Lake, begun_at
 from booksearch_assets.tables.pruning import is_abandoned, prune
 from booksearch_assets.tables.verdicts import objections, read_verdict
@@ -62,14 +71,6 @@ class State(StrEnum):
     LOST = "lost by the store"
 
 
-class Reason(StrEnum):
-    """Who moved the alias."""
-
-    ASSET = "asset"
-    COMMAND = "command"
-    ROLLBACK = "rollback"
-
-
 @dataclass(frozen=True)
 class Version:
     """One version. `version` is its id in the lake; `rows` is None where its build left no record.
@@ -90,16 +91,6 @@ class Version:
     published: datetime | None
     objections: tuple[str, ...]
     quality: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Publication:
-    """One move of the alias, as the lake records it."""
-
-    collection: str
-    replaced: str | None
-    reason: Reason
-    at: datetime
 
 
 @dataclass(frozen=True)
@@ -130,11 +121,6 @@ def collection_table(catalogue: str) -> str:
     return f"{catalogue}/collection"
 
 
-def published_table(catalogue: str) -> str:
-    """Name of the lake table that records what was published when."""
-    return f"{catalogue}/search"
-
-
 def quality_table(catalogue: str) -> str:
     """Name of the lake table that records how well the live version finds what is asked."""
     return f"{catalogue}/search_quality"
@@ -160,13 +146,13 @@ class Versions:
         """Every version that the lake records or the store holds, the one that was begun last first."""
         commits = self._commits()
         held = {name for name in self.store.collections() if self._version_of(name)}
-        publications = self.publications()
+        history = publications(self.lake, self.catalogue)
         measured = {
             c.facts["collection"]: c for c in reversed(self.lake.history(quality_table(self.catalogue)))
         }
         live = self.live()
         versions = [
-            self._version(name, commits.get(name), name in held, live, publications, measured.get(name))
+            self._version(name, commits.get(name), name in held, live, history, measured.get(name))
             for name in held | commits.keys()
         ]
         return sorted(versions, key=lambda version: version.version, reverse=True)
@@ -193,25 +179,16 @@ class Versions:
         """The collection that readers see."""
         return self.store.published(self.catalogue)
 
-    def publications(self) -> list[Publication]:
-        """Every recorded move of the alias, the last first."""
-        return [_publication(commit) for commit in self.lake.history(published_table(self.catalogue))]
-
     def was_rolled_back(self, collection: str) -> bool:
         """Whether somebody went back from this version, and nobody has published it since."""
-        for publication in self.publications():
-            if publication.collection == collection:
-                return False
-            if publication.reason is Reason.ROLLBACK and publication.replaced == collection:
-                return True
-        return False
+        return was_rolled_back(publications(self.lake, self.catalogue), collection)
 
     def publish(self, collection: str, reason: Reason) -> Published:
         """Make a version live, if it is whole and every required check holds for it. Raises `NotPublishable`."""
         version = self.find(collection)
-        if not version.live and version.state is State.READY and version.objections:
+        if version.state is State.READY and version.objections:
             raise NotPublishable(
-                f"{version.collection} is not published: {'; '.join(version.objections)}. Readers keep the version they "
+                f"{version.collection} may not be live: {'; '.join(version.objections)}. Readers keep the version they "
                 "have. Run the checks of the collection (`booksearch checks`), mend what they say, and materialise it "
                 "again."
             )
@@ -220,13 +197,15 @@ class Versions:
     def roll_back(self) -> Published:
         """Make the version live that was live before the present one, as far as it is still there.
 
-        Publications stack: publishing puts a version on top, rolling back takes it off, so that rolling back twice goes
-        back two, and what was rolled back from is not gone back to. Verdicts are not asked again, since the version has
-        been live. Raises `NothingBefore`.
+        Rolling back twice goes back two (`publications.before_live`). Verdicts are not asked again, since the version
+        has been live. Raises `NothingBefore`.
         """
         live = self.live()
         ready = {version.collection: version for version in self.all() if version.state is State.READY}
-        target = next((name for name in self._before_live(live) if name in ready), None)
+        target = next(
+            (name for name in before_live(publications(self.lake, self.catalogue), live) if name in ready),
+            None,
+        )
         if target is None:
             raise NothingBefore(
                 f"{self.catalogue} has no version to go back to: none that was live before {live or 'now'} is left. "
@@ -244,7 +223,10 @@ class Versions:
         """
         versions, live = self.all(), self.live()
         ready = {version.collection: version for version in versions if version.state is State.READY}
-        before = next((name for name in self._before_live(live) if name in ready), None)
+        before = next(
+            (name for name in before_live(publications(self.lake, self.catalogue), live) if name in ready),
+            None,
+        )
         kept = {live, before, *list(ready)[:keep]} & ready.keys()
         held = set(self.store.collections())
         dropped, left = [], {}
@@ -270,24 +252,19 @@ class Versions:
                 f"{version.collection} cannot be published: it is {version.state}. Materialise the collection again, or "
                 "publish another version (`booksearch versions` lists them)"
             )
-        last = self.lake.current(published_table(self.catalogue))
-        if version.live and last and last.facts["collection"] == version.collection:
-            return Published(version, last.facts["replaced"], moved=False)
+        last = last_recorded(self.lake, self.catalogue)
+        if version.live and last and last.collection == version.collection:
+            return Published(version, last.replaced, moved=False)
         if version.live:
             # Whoever published it was killed before it had recorded that.
-            replaced = last.facts["collection"] if last else None
+            replaced = last.collection if last else None
         else:
             replaced = self.live()
             try:
                 self.store.publish(self.catalogue, version.collection)
             except (CollectionNotFound, CollectionNotSealed) as error:
                 raise NotPublishable(f"{version.collection} was dropped meanwhile: {error}") from error
-        commit = self._commits()[version.collection]
-        self.lake.begin(published_table(self.catalogue)).commit(
-            rows=commit.rows,
-            inputs={commit.table: commit.version},
-            facts={**commit.facts, "replaced": replaced, "reason": reason.value},
-        )
+        record_publication(self.lake, self.catalogue, self._commits()[version.collection], replaced, reason)
         return Published(version, replaced, moved=not version.live)
 
     def _prune(self, keep: int, pinned: Sequence[str]) -> list[str]:
@@ -298,23 +275,13 @@ class Versions:
             + prune(self.lake, *records, keep=RECORDS_KEPT)
         )
 
-    def _before_live(self, live: str | None) -> list[str]:
-        """What was live before `live`, the last first, without what was rolled back from."""
-        stack: list[str] = []
-        for publication in reversed(self.publications()):
-            _put(stack, publication.collection, publication.reason)
-        if live and stack[-1:] != [live]:
-            # Moved by a process that was killed before it recorded why: back, if it was live before.
-            _put(stack, live, Reason.ROLLBACK if live in stack else Reason.COMMAND)
-        return [name for name in reversed(stack) if name != live]
-
     def _version(
         self,
         name: str,
         commit: Commit | None,
         held: bool,
         live: str | None,
-        publications: Iterable[Publication],
+        history: Iterable[Publication],
         measured: Commit | None,
     ) -> Version:
         version = self._version_of(name) if commit is None else commit.version
@@ -329,7 +296,7 @@ class Versions:
             bundle_id=str(properties.get("bundle_id", "")),
             rows=commit.rows if commit else None,
             made=begun_at(version) or datetime.min.replace(tzinfo=UTC),
-            published=next((p.at for p in publications if p.collection == name), None),
+            published=next((p.at for p in history if p.collection == name), None),
             objections=tuple(objections(self.lake, commit, self.required))
             if commit
             else ("no check has run",),
@@ -367,25 +334,6 @@ class Versions:
         stamp, _, token = name.removeprefix(f"{self.catalogue}_").rpartition("_")
         version = f"{stamp}-{token}"
         return version if begun_at(version) and collection_name(self.catalogue, version) == name else ""
-
-
-def _publication(commit: Commit) -> Publication:
-    # Publications recorded before reasons were are the asset's: there were no commands.
-    reason = Reason(commit.facts.get("reason", Reason.ASSET))
-    at = begun_at(commit.version) or datetime.min.replace(tzinfo=UTC)
-    return Publication(commit.facts["collection"], commit.facts["replaced"], reason, at)
-
-
-def _put(stack: list[str], name: str, reason: Reason) -> None:
-    """Publishing puts a version on top of the stack; rolling back takes off what is above it."""
-    if reason is not Reason.ROLLBACK:
-        if stack[-1:] != [name]:
-            stack.append(name)
-        return
-    while stack and stack[-1] != name:
-        stack.pop()
-    if not stack:
-        stack.append(name)
 
 
 def _begins_or_ends(name: str, text: str) -> bool:

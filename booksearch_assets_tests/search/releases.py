@@ -11,12 +11,12 @@ import pyarrow as pa
 from PIL import Image
 
 from booksearch_assets.search.books_collection import book_rows, books_collection
+from booksearch_assets.search.publications import published_table
 from booksearch_assets.search.versions import (
     REQUIRED_TO_PUBLISH,
     Versions,
     collection_name,
     collection_table,
-    published_table,
 )
 from booksearch_assets.tables.lake import Commit, Lake
 from booksearch_assets.tables.verdicts import Verdict, record_verdict

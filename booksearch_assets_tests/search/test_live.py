@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from booksearch_assets.cli import main
 from booksearch_assets.search.engine import ModelMismatch, Query, QueryEncoder, SearchResults
 from booksearch_assets.search.live import LiveSearch
-from booksearch_assets.search.versions import Reason
+from booksearch_assets.search.publications import Reason
+from booksearch_assets.settings import PACKAGE
 from booksearch_assets.tables.lake import Lake
 from booksearch_assets.vectorstores.contract import VectorStore
 from booksearch_assets.vectorstores.errors import CollectionNotFound
@@ -89,6 +92,8 @@ def test_a_client_queries_all_through_ten_publishes(
                     assert numbers.setdefault(results.collection, number) == number
                     assert recheck_seconds or number >= before
                     mine.append(number)
+                    # Leaves the processor to the builds.
+                    stop.wait(0.005)
             except BaseException as error:
                 errors.append(error)
 
@@ -223,17 +228,32 @@ store.seal("books_next")
 """
 
 
-def test_reading_and_publishing_go_on_while_another_process_builds(lite: Releases, tmp_path: Path) -> None:
-    _publish(lite, 0)
+def _of_shipped_model() -> LetterEncoder:
+    """Vectors that say that they are of the model that the package ships."""
+    from booksearch_assets.clip.bundle import Bundle
+
+    bundle = Bundle.open(PACKAGE / "sample" / "model")
+    return LetterEncoder(bundle.bundle_id, bundle.dimension)
+
+
+def test_reading_and_publishing_go_on_while_another_process_builds(
+    lite: Releases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _publish(Releases(lite.lake, lite.store, "letters"), 0)
+    _publish(lite, 5, _of_shipped_model())
     lite.store.close()
     command = [sys.executable, "-c", BUILDER, str(tmp_path / "vectors")]
     builder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert builder.stdout and builder.stdout.readline() == "loading\n"
         with MilvusLiteStore(tmp_path / "vectors", lock_timeout=0.0) as store:
-            live = LiveSearch(store, "books", _letters)
+            live = LiveSearch(store, "letters", _letters)
             assert _number(live.search(QUERY)) == 0
-            other = Releases(lite.lake, store)
+            monkeypatch.setenv("BOOKSEARCH_HOME", str(tmp_path))
+            monkeypatch.setenv("BOOKSEARCH_MILVUS_URI", str(tmp_path / "vectors"))
+            told = CliRunner().invoke(main, ["search", "a lighthouse", "--json"])
+            assert "version 5" in told.output, told.output
+            other = Releases(lite.lake, store, "letters")
             _publish(other, 1)
             assert _number(live.search(QUERY)) == 1
             other.versions.roll_back()
