@@ -28,28 +28,29 @@ def follow_changes(ignoring: dg.AssetSelection | None = None) -> Condition:
     A change is remembered until the asset is requested or made, so one that comes while it is running is not lost. A
     run that fails is not started again by this: what failed once for the same rows would mostly fail again.
     """
-    return _once_settled(rows_changed_upstream(ignoring), busy=_busy())
+    busy = dg.AutomationCondition.in_progress() | dg.AutomationCondition.will_be_requested()
+    return _run_when(rows_changed_upstream(ignoring), unless=busy)
 
 
 def follow_settled_changes() -> Condition:
     """As `follow_changes`, for an asset that joins upstream assets which follow one another.
 
-    It waits while any of them, or what they are made from, is running or about to: half of a change is not worth a run.
+    It waits while a change is still on its way through them: half of a change is not worth a run.
     """
-    made_from = dg.AutomationCondition.any_deps_match(
-        _busy() | dg.AutomationCondition.any_deps_match(_busy())
-    )
-    return _once_settled(rows_changed_upstream(), busy=_busy() | made_from)
+    return _run_when(rows_changed_upstream(), unless=_on_the_way(levels=3))
 
 
-def _busy() -> Condition:
-    running = dg.AutomationCondition.in_progress() | dg.AutomationCondition.will_be_requested()
-    return running.with_label("running_or_about_to")
+def _on_the_way(levels: int) -> Condition:
+    """It is running, or what it is made from has just changed, or so for what that is made from."""
+    running = dg.AutomationCondition.in_progress() | rows_changed_upstream()
+    if levels == 1:
+        return running
+    return running | dg.AutomationCondition.any_deps_match(_on_the_way(levels - 1))
 
 
-def _once_settled(changed: Condition, busy: Condition) -> Condition:
+def _run_when(changed: Condition, unless: Condition) -> Condition:
     handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
-    waiting = dg.AutomationCondition.any_deps_match(busy).with_label("upstream_is_busy")
+    waiting = dg.AutomationCondition.any_deps_match(unless).with_label("upstream_is_busy")
     return (
         changed.since(handled)
         & ~dg.AutomationCondition.in_progress()

@@ -13,7 +13,7 @@ from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.raw_dump import KINDS, dump_table
 from booksearch_assets.assets.search import published_table
 from booksearch_assets.automation.dump_decision import Attempt, Held, Offer
-from booksearch_assets.automation.jobs import DUMP_DATE_TAG
+from booksearch_assets.automation.jobs import DUMP_DATE_TAG, MAX_RUNTIME
 from booksearch_assets.openlibrary.dump_site import DumpSite, NoSoundDump
 from booksearch_assets.tables.lake import Commit, Lake
 
@@ -70,8 +70,17 @@ def attempts_at(instance: dg.DagsterInstance, date: str) -> list[Attempt]:
     for record in instance.get_run_records(dg.RunsFilter(tags={DUMP_DATE_TAG: date})):
         run = record.dagster_run
         ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
-        attempts.setdefault(run.root_run_id or run.run_id, Attempt(run.run_id, run.status, ended))
+        attempts.setdefault(run.root_run_id or run.run_id, Attempt(run.run_id, _status(record), ended))
     return list(attempts.values())
+
+
+def _status(record: dg.RunRecord) -> dg.DagsterRunStatus:
+    """The status of a run; one that was ended for its length has failed, though Dagster mostly says cancelled."""
+    status = record.dagster_run.status
+    lasted = (record.end_time or 0) - (record.start_time or record.end_time or 0)
+    if status is dg.DagsterRunStatus.CANCELED and lasted >= MAX_RUNTIME.total_seconds():
+        return dg.DagsterRunStatus.FAILURE
+    return status
 
 
 def unfinished_run(instance: dg.DagsterInstance, catalogue: Catalogue) -> dg.DagsterRun | None:

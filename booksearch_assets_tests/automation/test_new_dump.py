@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -240,6 +240,23 @@ def test_a_run_that_a_person_cancelled_is_not_launched_again(watch: Watch) -> No
     reason = skipped(watch)
     assert f"run {run.run_id} for the dump of {MARCH} was cancelled" in reason
     assert "booksearch materialize" in reason
+
+
+@pytest.mark.parametrize("days", [1, 2])
+def test_a_run_that_was_ended_for_its_length_is_launched_again(watch: Watch, days: int) -> None:
+    request = launched(watch)
+    run = watch.run(request, Status.STARTING)
+    ended = datetime.now(UTC)
+    for kind, at in (
+        (dg.DagsterEventType.RUN_START, ended - timedelta(days=days)),
+        (dg.DagsterEventType.RUN_CANCELED, ended),
+    ):
+        event = dg.DagsterEvent(event_type_value=kind.value, job_name="books")
+        watch.instance.handle_run_event(run.run_id, event, at)
+    if int(request.tags["dagster/max_runtime"]) > timedelta(days=days).total_seconds():
+        assert "cancelled by a person" in skipped(watch)
+    else:
+        launched(watch)
 
 
 def test_any_run_of_the_catalogue_is_waited_for_and_no_other(watch: Watch) -> None:
