@@ -43,6 +43,12 @@ class EmbeddingsConfig(RebuildConfig):
     batch_size: int = Field(
         default=16, ge=1, description="Covers in one forward pass. On a processor 8 to 32 are equally fast."
     )
+    spark_from: int = Field(
+        default=500,
+        ge=0,
+        description="Fewer covers than this are embedded without Spark, whose workers take longer to start and load the "
+        "model than the work takes. Lower it for a large model.",
+    )
     tuning: SparkTuning = SparkTuning()
 
 
@@ -70,6 +76,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         from booksearch_assets.compute.cover_embeddings import (
             WORK_SCHEMA,
             CoverEmbeddingsParams,
+            run_here,
             vectors_cache,
         )
 
@@ -140,8 +147,10 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
 
         report, whole = StageReport({}, 0.0), False
         try:
-            if params.rows:
+            if params.rows >= max(config.spark_from, 1):
                 report = spark.run("cover_embeddings", params, config.tuning, work.nbytes)
+            elif params.rows:
+                report = run_here(params, model.encoder())
             whole = True
         finally:
             # Finished tasks have left their vectors in the cache: years that have all of theirs stay finished.

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -29,6 +30,9 @@ IMAGE_BATCH_SIZE = 8
 
 TEXT_BATCH_SIZE = 256
 """Short texts are little work each: measured six times the rate of batches of eight."""
+
+KNOWN_TEXTS = 10_000
+"""Texts whose vectors are kept: the same queries measure one collection after another, and people ask the same."""
 
 _Item = TypeVar("_Item")
 
@@ -116,6 +120,8 @@ class Encoder:
         self._bundle = bundle
         self._engine = engine
         self._preprocessing = Preprocessing.from_config(bundle.folder / PREPROCESSOR)
+        self._known_texts: dict[str, np.ndarray] = {}
+        self._lock = Lock()
 
     @classmethod
     def load(cls, bundle: Bundle, threads: int | None = None) -> Encoder:
@@ -164,7 +170,14 @@ class Encoder:
                     f"text {row} of {len(texts)} is empty ({text!r}), expected at least one word to encode"
                 )
                 raise ValueError(message)
-        return self._encode(texts, batch_size, self._encode_text_batch)
+        with self._lock:
+            unknown = [text for text in dict.fromkeys(texts) if text not in self._known_texts]
+            vectors = self._encode(unknown, batch_size, self._encode_text_batch)
+            self._known_texts.update(zip(unknown, vectors, strict=True))
+            encoded = np.array([self._known_texts[text] for text in texts], np.float32)
+            while len(self._known_texts) > KNOWN_TEXTS:
+                del self._known_texts[next(iter(self._known_texts))]
+        return encoded.reshape(len(texts), self.dimension)
 
     def _encode(
         self, items: Sequence[_Item], batch_size: int, encode: Callable[[Sequence[_Item]], np.ndarray]

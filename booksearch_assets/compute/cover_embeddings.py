@@ -9,6 +9,7 @@ Belongs here: the distributed work. Does not: the model (`clip`), which covers n
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ from booksearch_assets.clip.preprocess import UndecodableImage, decode_image
 from booksearch_assets.compute.plan import TaskPlan, plan_tasks
 from booksearch_assets.tables.books import COVER_BYTES, EMBEDDING_REJECTIONS, cover_vectors
 from booksearch_assets.tables.counts import Counts, StageReport
+from booksearch_assets.tables.lake import Lake
 from booksearch_assets.tables.shards import ShardStore
 
 if TYPE_CHECKING:
@@ -89,6 +91,27 @@ def run(spark: SparkSession, params: CoverEmbeddingsParams) -> StageReport:
     return StageReport({"": counts}, seconds, figures)
 
 
+def run_here(params: CoverEmbeddingsParams, encoder: Encoder) -> StageReport:
+    """As `run`, in this process: for a few covers, starting workers that load the model takes longer than the work."""
+    import pyarrow.parquet as pq
+
+    started = time.monotonic()
+    rejections = embed_slice(params, 0, params.rows, encoder)
+    lake = Lake(params.lake)
+    folder = params.rejections.removeprefix("s3://")
+    lake.filesystem.create_dir(folder, recursive=True)
+    pq.write_table(rejections, f"{folder}/rejections.parquet", filesystem=lake.filesystem)
+    seconds = time.monotonic() - started
+    rejected = dict(Counter(rejections["reason"].to_pylist()))
+    counts = Counts(params.rows, params.rows - len(rejections), rejected)
+    figures = {
+        "tasks": 1,
+        "plan": f"{params.rows} rows in the process of the asset",
+        "covers_per_second": round(params.rows / seconds, 1),
+    }
+    return StageReport({"": counts}, seconds, figures)
+
+
 def _embed_slices(
     params: CoverEmbeddingsParams, plan: TaskPlan
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
@@ -100,14 +123,16 @@ def _embed_slices(
     return embed
 
 
-def embed_slice(params: CoverEmbeddingsParams, offset: int, length: int) -> pa.Table:
+def embed_slice(
+    params: CoverEmbeddingsParams, offset: int, length: int, encoder: Encoder | None = None
+) -> pa.Table:
     """Embed one slice of the work list and append its vectors as one shard. Returns the rejected covers.
 
-    Runs on a worker, and as well in any plain process.
+    Runs on a worker, whose own encoder it takes by default, and as well in any plain process.
     """
     import pyarrow.dataset as ds
 
-    encoder = _encoder(params.bundle)
+    encoder = encoder or _encoder(params.bundle)
     work = ds.dataset(params.work, format="parquet").to_table().slice(offset, length)
     covers = covers_cache(params.lake, params.source)
     done: list[tuple[int, np.ndarray]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -24,6 +25,14 @@ class ModelResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Bundle.open(self.folder)
 
     def encoder(self) -> Encoder:
-        from booksearch_assets.clip.encoder import Encoder
+        """The loaded model: once for each process, since several steps of a run need it."""
+        return _encoder(self.folder, self.bundle().bundle_id)
 
-        return Encoder.load(self.bundle())
+
+@lru_cache(maxsize=1)
+def _encoder(folder: str, bundle_id: str) -> Encoder:
+    """`bundle_id` is part of the key, since another model may have come into the same folder."""
+    from booksearch_assets.clip.bundle import Bundle
+    from booksearch_assets.clip.encoder import Encoder
+
+    return Encoder.load(Bundle.open(folder))

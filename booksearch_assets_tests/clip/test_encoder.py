@@ -106,7 +106,27 @@ def test_vectors_do_not_depend_on_batch_size_or_order(
     images = encoder.encode_images(pictures, batch_size=batch_size)
     np.testing.assert_allclose(images, encoder.encode_images(pictures[::-1])[::-1], atol=1e-5)
     texts = encoder.encode_texts(TEXTS, batch_size=batch_size)
-    np.testing.assert_allclose(texts, encoder.encode_texts(TEXTS[::-1])[::-1], atol=1e-5)
+    # Another one, since an encoder remembers the texts that it has seen.
+    fresh = Encoder.load(encoder.bundle)
+    np.testing.assert_allclose(texts, fresh.encode_texts(TEXTS[::-1])[::-1], atol=1e-5)
+
+
+def test_known_texts_are_not_encoded_again_and_the_oldest_are_forgotten(
+    clip_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Encoder.load(clip_bundle)
+    asked: list[str] = []
+    encode = encoder._encode_text_batch
+    monkeypatch.setattr(encoder, "_encode_text_batch", lambda texts: (asked.extend(texts), encode(texts))[1])
+    monkeypatch.setattr("booksearch_assets.clip.encoder.KNOWN_TEXTS", 2)
+    first = encoder.encode_texts(["a wolf", "a ship", "a wolf"])
+    assert asked == ["a wolf", "a ship"]
+    np.testing.assert_array_equal(first[0], first[2])
+    encoder.encode_texts(["a ship", "a tower"])
+    assert asked == ["a wolf", "a ship", "a tower"]
+    again = encoder.encode_texts(["a wolf"])
+    assert asked[-1] == "a wolf"
+    np.testing.assert_allclose(again[0], first[0], atol=1e-6)
 
 
 def test_vectors_do_not_depend_on_threads(clip_bundle: Bundle, pictures: list[Image.Image]) -> None:
