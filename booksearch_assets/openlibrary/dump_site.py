@@ -218,11 +218,13 @@ class DumpSite:
 
     def _shrunk(self, file: DumpFile, listed: list[str]) -> str | None:
         """Why `file` is taken for cut short: it is much smaller than the dump before it."""
-        before = next((date for date in listed if date < file.date), None)
-        previous = self._candidate(file.kind, before).file if before else None
+        older = [date for date in listed if date < file.date][:_MAX_FALLBACKS]
+        # The dump just before may lack this kind: the next one that has it is as good a measure.
+        candidates = (self._candidate(file.kind, date).file for date in older)
+        previous = next((candidate for candidate in candidates if candidate and candidate.size), None)
         if (
             previous is None
-            or not previous.size
+            or previous.size is None
             or file.size is None
             or file.size >= self.smallest_share * previous.size
         ):

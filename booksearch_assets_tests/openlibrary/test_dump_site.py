@@ -104,6 +104,16 @@ def test_a_bad_latest_falls_back_and_says_so(size: int | None, words: str) -> No
     assert SEPTEMBER in found.warnings[0]
 
 
+def test_a_shrunken_dump_is_measured_by_the_last_one_that_has_its_kind() -> None:
+    site = Site()
+    site.files["editions", SEPTEMBER] = 7_000
+    del site.files["editions", AUGUST]
+    with serving(site) as (dumps, _):
+        found = dumps.resolve("editions")
+    assert found.date == JULY
+    assert "less than 80% of the 10,000 bytes of 2026-07-31" in found.warnings[0]
+
+
 def test_latest_that_leads_nowhere_falls_back_to_the_newest_listed() -> None:
     site = Site()
     del site.latest["authors"]
