@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+_SHARED = {"spark": "graph", "materialised": "graph", "milvus_uri": "milvus"}
+"""Fixtures that are dear to make, by the group of tests that share one of each."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests go to the same worker: those that share a JVM, a graph or a server, else those of a file."""
+    for item in items:
+        shared = {_SHARED[name] for name in getattr(item, "fixturenames", ()) if name in _SHARED}
+        item.add_marker(pytest.mark.xdist_group(min(shared, default=item.nodeid.split("::")[0])))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real records, `openlibrary/editions.txt` among them, which are kept outside the repository."""
@@ -48,7 +59,9 @@ def materialised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Deployment, 
     from booksearch_assets_tests.graph.deployment import Deployment, failures
 
     deployment = Deployment.of_sample(tmp_path_factory.mktemp("books"))
-    result = deployment.run()
+    # So few covers would be embedded without Spark.
+    config = {"ops": {"books__cover_embeddings": {"config": {"spark_from": 0}}}}
+    result = deployment.run(config=config)
     assert result.success, failures(result)
     return deployment, result
 
