@@ -97,10 +97,16 @@ class MilvusCollection:
             self._client.create_collection(self.spec.name, schema=schema, timeout=self._dialect.call_seconds)
 
     def load(
-        self, batches: Iterable[pa.RecordBatch | pa.Table], on_progress: Callable[[int], None] | None = None
+        self,
+        batches: Iterable[pa.RecordBatch | pa.Table],
+        on_progress: Callable[[int], None] | None = None,
+        on_rows: Callable[[pa.Table], None] | None = None,
     ) -> int:
+        """As `VectorStore.load`. `on_rows` is given the rows as they are stored, before they are."""
         loaded = 0
         for rows in checked_batches(self.spec, batches, self._bounded(self._dialect.batch_rows)):
+            if on_rows:
+                on_rows(rows)
             entities = rows.drop_columns(VECTOR).to_pylist()
             for entity, vector in zip(
                 entities, vector_matrix(rows[VECTOR], self.spec.dimension), strict=True

@@ -1,10 +1,10 @@
 """Milvus Lite: collections in a local folder, with no server to run.
 
 The folder holds, for each collection, `<name>.db` (a Milvus Lite database of its own, since Lite locks a whole
-database for one process), `<name>.json` (its spec: the collection exists from when this is written) and, once sealed,
-`<name>.parquet` (the snapshot, which readers use); and `aliases/<alias>.json` for each published alias. All but the first are replaced in
-one step; who changes an alias or drops a collection holds `.lock` meanwhile, so that no alias ever names a collection
-that is gone.
+database for one process), `<name>.json` (its spec: the collection exists from when this is written), `<name>.loaded`
+(its rows, until it is sealed) and, once sealed, `<name>.parquet` (the snapshot, which readers use); and
+`aliases/<alias>.json` for each published alias. Files are replaced in one step. Who changes an alias or drops a
+collection holds `.lock` meanwhile, so that no alias ever names a collection that is gone.
 
 Belongs here: the folder, the locks and the pointers. Does not: calls to Milvus (`milvus_collection`).
 """
@@ -25,9 +25,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 
-from booksearch_assets.vectorstores.contract import CollectionSpec, IndexKind, IndexSpec, VectorIndex
+from booksearch_assets.vectorstores.contract import (
+    VECTOR,
+    CollectionSpec,
+    IndexKind,
+    IndexSpec,
+    VectorIndex,
+)
 from booksearch_assets.vectorstores.errors import (
     StoreDamaged,
     StoreLocked,
@@ -36,8 +43,10 @@ from booksearch_assets.vectorstores.errors import (
 )
 from booksearch_assets.vectorstores.exact import ExactIndex
 from booksearch_assets.vectorstores.filters import Filter
+from booksearch_assets.vectorstores.loaded_rows import LoadedRows
 from booksearch_assets.vectorstores.milvus_collection import Dialect, MilvusCollection, connect
 from booksearch_assets.vectorstores.milvus_store import MilvusStore
+from booksearch_assets.vectorstores.rows import vector_matrix
 from booksearch_assets.vectorstores.snapshot import replacing, write_snapshot
 
 if TYPE_CHECKING:
@@ -55,6 +64,9 @@ LITE = Dialect(
 )
 
 _POLL_SECONDS = 0.2
+_COMPARED_ROWS = 200
+"""Rows that sealing reads back, to see that the database holds what it was given."""
+
 _T = TypeVar("_T")
 
 
@@ -101,6 +113,7 @@ class MilvusLiteStore(MilvusStore):
             # Left by a process that died while it created or dropped the collection.
             self._once_unused(path, lambda: _remove_database(path), self.lock_timeout)
         self._snapshot_path(spec.name).unlink(missing_ok=True)
+        self._loaded(spec).discard()
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -117,22 +130,39 @@ class MilvusLiteStore(MilvusStore):
         batches: Iterable[pa.RecordBatch | pa.Table],
         on_progress: Callable[[int], None] | None,
     ) -> int:
-        return self._collection(name).load(batches, on_progress)
+        collection = self._collection(name)
+        with self._loaded(collection.spec).recording() as keep:
+            return collection.load(batches, on_progress, keep)
 
     def _seal(self, name: str) -> int:
         collection = self._collection(name)
         if self._is_sealed(name):
             return collection.count()
         rows = collection.build()
-        written = write_snapshot(
-            self._snapshot_path(name), collection.spec, collection.scan(collection.spec.schema.names)
-        )
+        written = write_snapshot(self._snapshot_path(name), collection.spec, self._stored(collection, rows))
         if written != rows:
             self._snapshot_path(name).unlink()
             raise StoreDamaged(
                 f"{self.where}: {name!r} counts {rows} rows but gives {written}; drop it and materialise it again"
             )
+        self._loaded(collection.spec).discard()
         return rows
+
+    def _stored(self, collection: MilvusCollection, count: int) -> Iterator[pa.RecordBatch]:
+        """Every row of the database: as it was loaded where that is certain, else read back, which is slow."""
+        spec = collection.spec
+        loaded = self._loaded(spec).merged()
+        if not loaded or len(loaded) != count:
+            return collection.scan(spec.schema.names)
+        sample = loaded.take(np.linspace(0, count - 1, min(count, _COMPARED_ROWS)).astype(np.int64))
+        found = collection.fetch(sample[spec.key].to_pylist(), [VECTOR])
+        stored = [found[key][VECTOR] for key in sample[spec.key].to_pylist() if key in found]
+        if not np.array_equal(stored, vector_matrix(sample[VECTOR], spec.dimension)):
+            raise StoreDamaged(
+                f"{self.where}: {spec.name!r} does not hold the vectors that it was loaded with; drop it and materialise "
+                "it again"
+            )
+        return iter(loaded.to_batches(max_chunksize=LITE.page_rows))
 
     def _index(self, name: str) -> VectorIndex:
         return ExactIndex.read(self._snapshot_path(name))
@@ -161,6 +191,7 @@ class MilvusLiteStore(MilvusStore):
                 self._refuse_published(name)
                 # Without its snapshot it is not sealed: what a kill leaves behind is neither read nor published.
                 self._snapshot_path(name).unlink(missing_ok=True)
+                shutil.rmtree(self._loaded_path(name), ignore_errors=True)
                 if path.exists():
                     shutil.rmtree(path)
                 self._spec_path(name).unlink(missing_ok=True)
@@ -216,6 +247,12 @@ class MilvusLiteStore(MilvusStore):
 
     def _spec_path(self, name: str) -> Path:
         return self.root / f"{name}.json"
+
+    def _loaded(self, spec: CollectionSpec) -> LoadedRows:
+        return LoadedRows(self._loaded_path(spec.name), spec)
+
+    def _loaded_path(self, name: str) -> Path:
+        return self.root / f"{name}.loaded"
 
     def _snapshot_path(self, name: str) -> Path:
         return self.root / f"{name}.parquet"

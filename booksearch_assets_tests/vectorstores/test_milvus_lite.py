@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -186,6 +188,50 @@ def test_counting_asks_the_database_and_not_its_copy(sealed: Path) -> None:
     with MilvusLiteStore(sealed) as store:
         assert store.index("books").count() == 20
         assert store.count("books") == 50
+
+
+def _snapshot(root: Path) -> list[tuple[str, int]]:
+    rows = pq.read_table(root / "books.parquet", columns=["edition_key", "year"]).to_pylist()
+    return [(row["edition_key"], row["year"]) for row in rows]
+
+
+def test_of_a_key_that_was_loaded_again_the_last_row_is_kept(tmp_path: Path) -> None:
+    with MilvusLiteStore(tmp_path) as store:
+        store.create(worlds.spec("books"))
+        store.load("books", [worlds.rows(12)])
+        store.load("books", [worlds.rows(3, seed=2, year=[1, 2, 3])])
+        assert store.seal("books") == 12
+        assert _snapshot(tmp_path)[:3] == [("OL0M", 1), ("OL10M", 2010), ("OL11M", 2011)]
+        in_database = list(store.database("books").scan(["edition_key", "year", "vector"]))
+        in_snapshot = list(store.scan("books", ["edition_key", "year", "vector"]))
+    assert in_database == in_snapshot
+    assert not (tmp_path / "books.loaded").exists()
+
+
+def test_after_a_load_that_failed_the_snapshot_is_what_the_database_holds(tmp_path: Path) -> None:
+    def batches() -> Iterator[pa.Table]:
+        yield worlds.rows(1_000, seed=2, year=[1] * 1_000)
+        raise OSError("the disk is gone")
+
+    with MilvusLiteStore(tmp_path) as store:
+        store.create(worlds.spec("books"))
+        store.load("books", [worlds.rows(1_000)])
+        with pytest.raises(OSError, match="the disk is gone"):
+            store.load("books", batches())
+        assert store.seal("books") == 1_000
+    # As many rows as the first load had, and none of them its rows.
+    assert {year for _, year in _snapshot(tmp_path)} == {1}
+
+
+def test_a_database_that_does_not_hold_what_it_was_given_is_not_sealed(tmp_path: Path) -> None:
+    with MilvusLiteStore(tmp_path) as store:
+        store.create(worlds.spec("books"))
+        store.load("books", [worlds.rows(10)])
+        [loaded] = (tmp_path / "books.loaded").iterdir()
+        pq.write_table(worlds.rows(10, seed=2).select(worlds.spec("books").schema.names), loaded)
+        with pytest.raises(StoreDamaged, match="does not hold the vectors"):
+            store.seal("books")
+        assert not store.is_sealed("books")
 
 
 def test_other_damaged_files_say_so(sealed: Path) -> None:
