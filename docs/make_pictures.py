@@ -1,33 +1,88 @@
 """Make the pictures of the documentation from a finished demo: `python docs/make_pictures.py`.
 
 Needs Chromium on PATH. The search picture is the demo's own contact sheet; the others are pages of the Dagster UI,
-which this starts on the demo's instance and stops again.
+which this starts on a copy of the demo and stops again. In the copy, the covers service fails before the last years,
+so that the partitions show what a partial failure looks like.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from booksearch_assets.compute.cover_embeddings import covers_cache
+from booksearch_assets.compute.fetch_policy import FetchPolicy
+from booksearch_assets.definitions import build_defs
+from booksearch_assets.instance import use_instance
+from booksearch_assets.materialize import run_config, run_job
+from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.settings import Settings
+from booksearch_assets.tables.lake import Lake
 
 IMAGES = Path(__file__).parent / "images"
 PORT = 3210
 PAGES = {
     "graph": "/asset-groups/",
     "embeddings": "/assets/books/cover_embeddings?view=partitions",
+    "partial_failure": "/assets/books/cover_images?view=partitions",
     "checks": "/assets/books/collection?view=checks",
+    "plots": "/assets/books/cover_images?view=plots",
 }
 
 
 def main() -> int:
-    settings = Settings.from_environment()
-    shutil.copyfile(settings.home / "search-1.png", IMAGES / "search.png")
+    demo = Settings.from_environment()
+    shutil.copyfile(demo.home / "search-1.png", IMAGES / "search.png")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        shutil.copytree(demo.home, home)
+        os.environ["BOOKSEARCH_HOME"] = str(home)
+        fail_before_the_last_years(Settings.from_environment())
+        _photograph_all()
+    return 0
+
+
+class OutOfService(OpenLibraryResource):
+    """Covers services that do not answer: nothing listens on the port of the sample world."""
+
+    def fetch_policy(self) -> FetchPolicy:
+        return replace(super().fetch_policy(), give_up_after=5, backoff_base=0.01)
+
+
+def fail_before_the_last_years(settings: Settings, years: int = 2) -> None:
+    """Fetch all covers again while the service is down, where those of the last `years` are not in the cache."""
+    use_instance(settings)
+    lake, cache = Lake(settings.lake), covers_cache(settings.lake, settings.source)
+    images = [lake.resolve("books/cover_images", year) for year in lake.partitions("books/cover_images")]
+    gone = pc.unique(lake.dataset(images[-years:]).to_table(columns=["cover_id"])["cover_id"])
+    rows = pa.concat_tables([cache.read(shard) for shard in cache.shards()])
+    shutil.rmtree(lake.location("_cache", cache.name))
+    cache.append(rows.filter(pc.invert(pc.is_in(rows["cover_id"], gone))))
+    service = OutOfService(source=settings.source, downloads=str(settings.downloads))
+    asset = dg.AssetKey(["books", "cover_images"])
+    result = run_job(
+        build_defs(settings, {"open_library": service}),
+        "books",
+        assets=[asset],
+        run_config=run_config([asset], again=True),
+    )
+    if result.success:
+        raise RuntimeError("the covers service was to fail, and did not")
+
+
+def _photograph_all() -> None:
     ui = subprocess.Popen([sys.executable, "-m", "booksearch_assets.cli", "ui", "--port", str(PORT)])
     try:
         _wait(f"http://127.0.0.1:{PORT}/server_info")
@@ -36,7 +91,6 @@ def main() -> int:
     finally:
         ui.terminate()
         ui.wait(60)
-    return 0
 
 
 def _wait(url: str, seconds: float = 180) -> None:
