@@ -202,10 +202,7 @@ class Versions:
         """
         live = self.live()
         ready = {version.collection: version for version in self.all() if version.state is State.READY}
-        target = next(
-            (name for name in before_live(publications(self.lake, self.catalogue), live) if name in ready),
-            None,
-        )
+        target = self._before(live, ready)
         if target is None:
             raise NothingBefore(
                 f"{self.catalogue} has no version to go back to: none that was live before {live or 'now'} is left. "
@@ -223,11 +220,7 @@ class Versions:
         """
         versions, live = self.all(), self.live()
         ready = {version.collection: version for version in versions if version.state is State.READY}
-        before = next(
-            (name for name in before_live(publications(self.lake, self.catalogue), live) if name in ready),
-            None,
-        )
-        kept = {live, before, *list(ready)[:keep]} & ready.keys()
+        kept = {live, self._before(live, ready), *list(ready)[:keep]} & ready.keys()
         held = set(self.store.collections())
         dropped, left = [], {}
         for version in reversed(versions):
@@ -245,6 +238,11 @@ class Versions:
         pinned = [version.version for version in versions if version.collection in kept | left.keys()]
         pruned = self._prune(keep, pinned)
         return Retained(tuple(n for n in ready if n in kept), tuple(dropped), left, tuple(pruned))
+
+    def _before(self, live: str | None, ready: Mapping[str, Version]) -> str | None:
+        """What rolling back goes to: of what was live before, the last that is still whole."""
+        history = publications(self.lake, self.catalogue)
+        return next((name for name in before_live(history, live) if name in ready), None)
 
     def _move_to(self, version: Version, reason: Reason) -> Published:
         if version.state is not State.READY:

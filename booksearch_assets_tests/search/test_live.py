@@ -23,7 +23,8 @@ from booksearch_assets.vectorstores.errors import CollectionNotFound
 from booksearch_assets.vectorstores.milvus_lite import MilvusLiteStore
 from booksearch_assets.vectorstores.milvus_server import MilvusServerStore
 from booksearch_assets_tests.search.releases import LetterEncoder, Releases
-from booksearch_assets_tests.vectorstores.conftest import BACKENDS, milvus_uri  # noqa: F401
+from booksearch_assets_tests.vectorstores.conftest import BACKENDS
+from booksearch_assets_tests.vectorstores.server import milvus_server
 
 PUBLISHES = 10
 QUERY = Query("book c", k=8, collapse=False)
@@ -33,8 +34,7 @@ QUERY = Query("book c", k=8, collapse=False)
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], VectorStore]:
     """Opens the store as another process would."""
     if request.param == "server":
-        uri = request.getfixturevalue("milvus_uri")
-        return lambda: MilvusServerStore(uri)
+        return lambda: MilvusServerStore(milvus_server())
     return lambda: MilvusLiteStore(tmp_path / "vectors")
 
 
