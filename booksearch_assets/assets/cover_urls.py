@@ -82,7 +82,7 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
             output=kept.path,
         )
         input_bytes = sum(commit.size for commit in read.values()) + sizes.facts["raw_bytes"]
-        report = spark.run("cover_urls", params, config.tuning, input_bytes)
+        report = spark.run("cover_urls", params, config.tuning, input_bytes, context)
         for year in rebuild.partitions:
             inputs = inputs_of(fiction[year], sizes)
             dropped.commit(year, path=kept.partition_path(year, outcome="rejected"), inputs=inputs)

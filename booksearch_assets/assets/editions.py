@@ -85,7 +85,11 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
             "parsing %d lines of editions, works and authors", sum(dump.rows for dump in dumps.values())
         )
         report = spark.run(
-            "editions", params, config.tuning, sum(dump.facts["raw_bytes"] for dump in dumps.values())
+            "editions",
+            params,
+            config.tuning,
+            sum(dump.facts["raw_bytes"] for dump in dumps.values()),
+            context,
         )
         inputs = inputs_of(*dumps.values())
         facts = {"dump_date": str(dump_date), **report.figures}

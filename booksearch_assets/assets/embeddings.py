@@ -148,7 +148,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         report, whole = StageReport({}, 0.0), False
         try:
             if params.rows >= max(config.spark_from, 1):
-                report = spark.run("cover_embeddings", params, config.tuning, work.nbytes)
+                report = spark.run("cover_embeddings", params, config.tuning, work.nbytes, context)
             elif params.rows:
                 report = run_here(params, model.encoder())
             whole = True

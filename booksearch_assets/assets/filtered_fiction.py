@@ -82,7 +82,7 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
             chosen.name,
             len(rebuild.partitions),
         )
-        report = spark.run("filtered_fiction", params, config.tuning, _PARQUET_RATIO * editions.size)
+        report = spark.run("filtered_fiction", params, config.tuning, _PARQUET_RATIO * editions.size, context)
         facts = {"profile": chosen.name, "dump_date": editions.facts["dump_date"]}
         inputs = inputs_of(editions)
         for year in rebuild.partitions:

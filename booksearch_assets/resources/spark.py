@@ -51,10 +51,17 @@ class SparkLauncher(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     """Runs a stage of `compute` somewhere with Spark."""
 
     @abstractmethod
-    def run(self, stage: str, params: Any, tuning: SparkTuning, input_bytes: int) -> StageReport:
+    def run(
+        self,
+        stage: str,
+        params: Any,
+        tuning: SparkTuning,
+        input_bytes: int,
+        context: dg.AssetExecutionContext | None = None,
+    ) -> StageReport:
         """Run `booksearch_assets.compute.<stage>` with its params, over an input of about `input_bytes`.
 
-        Raises whatever stops the stage.
+        `context` is that of the asset, for launchers whose work outlives this process. Raises whatever stops the stage.
         """
 
 
@@ -66,7 +73,14 @@ class LocalSparkLauncher(SparkLauncher):
         default_factory=dict, description="More Spark settings for every stage."
     )
 
-    def run(self, stage: str, params: Any, tuning: SparkTuning, input_bytes: int) -> StageReport:
+    def run(
+        self,
+        stage: str,
+        params: Any,
+        tuning: SparkTuning,
+        input_bytes: int,
+        context: dg.AssetExecutionContext | None = None,
+    ) -> StageReport:
         session = self.session(tuning, input_bytes)
         planned = plan_shuffle(input_bytes, session.sparkContext.defaultParallelism)
         session.conf.set("spark.sql.shuffle.partitions", str(tuning.shuffle_partitions or planned))
@@ -93,7 +107,9 @@ class LocalSparkLauncher(SparkLauncher):
             _end(running)
             running = None
         if running is None and input_bytes < _SMALL_INPUT:
-            wanted["spark.driver.extraJavaOptions"] = f"{_SHORT_LIVED} {wanted['spark.driver.extraJavaOptions']}"
+            wanted["spark.driver.extraJavaOptions"] = (
+                f"{_SHORT_LIVED} {wanted['spark.driver.extraJavaOptions']}"
+            )
         return LazyPySparkResource(spark_config=wanted).spark_session
 
     def _settings(self, tuning: SparkTuning) -> dict[str, str]:
