@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 import click
 
 from booksearch_assets.instance import use_instance
-from booksearch_assets.settings import Profile, Settings
+from booksearch_assets.settings import PACKAGE, Profile, Settings
 
 
 def serve_ui(settings: Settings, port: int) -> int:
@@ -25,8 +25,7 @@ def serve_ui(settings: Settings, port: int) -> int:
         "-m",
         "dagster",
         "dev",
-        "-m",
-        "booksearch_assets.definitions",
+        *_location(),
         "-h",
         "127.0.0.1",
         "-p",
@@ -41,6 +40,12 @@ def serve_ui(settings: Settings, port: int) -> int:
         except KeyboardInterrupt:
             process.terminate()
             return process.wait()
+
+
+def _location() -> list[str]:
+    """Where the definitions are. Sensors and schedules remember by the location's name whether they are on."""
+    workspace = PACKAGE.parent / "workspace.yaml"
+    return ["-w", str(workspace)] if workspace.exists() else ["-m", "booksearch_assets.definitions"]
 
 
 def _sample_service(settings: Settings) -> AbstractContextManager[None]:

@@ -230,9 +230,8 @@ def test_years_finished_before_a_failure_stay_finished_and_the_next_run_does_the
     changeable: Deployment,
 ) -> None:
     lake, settings = changeable.lake, changeable.settings
-    lost = [y for y in lake.partitions("books/cover_images") if lake.resolve("books/cover_images", y).rows][
-        -2:
-    ]
+    years = lake.partitions("books/cover_images")
+    lost = [year for year in years if lake.resolve("books/cover_images", year).rows][-2:]
     cache = covers_cache(settings.lake, settings.source)
     gone = pc.unique(
         lake.dataset([lake.resolve("books/cover_images", y) for y in lost]).to_table()["cover_id"]
