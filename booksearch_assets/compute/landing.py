@@ -17,7 +17,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import takewhile
 from pathlib import Path
@@ -192,7 +192,8 @@ def _after(blocks: Iterable[bytes], skipped: int) -> Iterator[bytes]:
 def _replace(filesystem: pafs.FileSystem, path: str, chunks: list[Chunk]) -> None:
     """Write a manifest in one step: a kill leaves the one before."""
     folder, _, name = path.rpartition("/")
-    content = json.dumps({"chunks": [asdict(chunk) for chunk in chunks]}, indent=1)
+    # Written once for each chunk: `indent` would leave json's fast encoder.
+    content = json.dumps({"chunks": [vars(chunk) for chunk in chunks]})
     with filesystem.open_output_stream(f"{folder}/.{name}.tmp", compression=None) as stream:
         stream.write(content.encode())
     filesystem.move(f"{folder}/.{name}.tmp", path)
