@@ -1,0 +1,31 @@
+"""An empty AWS account, and one with the whole deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+
+from booksearch_assets.aws import deployment
+from booksearch_assets_tests.infra.moto_aws import completed_moto
+
+PROJECT = "booksearch"
+
+
+@pytest.fixture
+def empty_account() -> Iterator[deployment.Clients]:
+    with completed_moto():
+        yield deployment.Clients.of_environment()
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[deployment.Clients]:
+    """Every stack, brought up as a user would: all of them, then Milvus on an instance."""
+    with completed_moto():
+        clients = deployment.Clients.of_environment()
+        image = boto3.client("ec2").describe_images()["Images"][0]["ImageId"]
+        everything = [(), ("milvus",)]
+        for names, given in zip(everything, [{}, {"MachineImage": image}], strict=True):
+            assert deployment.up(clients, PROJECT, names, given, lambda _: True, print)
+        yield clients

@@ -1,0 +1,102 @@
+"""The templates as text: what CloudFormation's own schemas say of them, and the conventions that `up` relies on."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from booksearch_assets.aws.stacks import INFRA, STACKS
+from booksearch_assets_tests.infra import templates
+
+NAMES = [stack.name for stack in STACKS]
+# A template that is sent with the request, and not through S3, may have this many bytes.
+LARGEST_BODY = 51_200
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    command = [
+        str(Path(sys.executable).with_name("cfn-lint")),
+        "--regions",
+        "us-east-1",
+        "eu-central-1",
+        "--",
+    ]
+    result = subprocess.run([*command, *map(str, templates.PATHS)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_cfn_lint_would_find_a_wrong_property(tmp_path: Path) -> None:
+    text = (INFRA / "emr.yaml").read_text()
+    wrong = tmp_path / "emr.yaml"
+    wrong.write_text(text.replace("IdleTimeoutMinutes", "IdleMinutes"))
+    assert wrong.read_text() != text
+    command = [str(Path(sys.executable).with_name("cfn-lint")), str(wrong)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode and "IdleMinutes" in result.stdout
+
+
+def test_every_template_belongs_to_a_stack() -> None:
+    assert sorted(path.stem for path in INFRA.glob("*.yaml")) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_and_outputs_are_described(name: str) -> None:
+    template = templates.load(name)
+    undescribed = [
+        key
+        for section in ("Parameters", "Outputs")
+        for key, item in template.get(section, {}).items()
+        if not item.get("Description", "").rstrip().endswith(".")
+    ]
+    assert not undescribed
+    assert len((INFRA / f"{name}.yaml").read_bytes()) < LARGEST_BODY
+
+
+def test_each_parameter_has_a_default_or_is_an_output_of_an_earlier_stack() -> None:
+    outputs: set[str] = set()
+    for name in NAMES:
+        template = templates.load(name)
+        required = {key for key, item in template.get("Parameters", {}).items() if "Default" not in item}
+        assert required <= outputs, name
+        mine = set(template["Outputs"])
+        assert not mine & outputs, f"two stacks tell the same output: {mine & outputs}"
+        outputs |= mine
+
+
+def test_outputs_name_each_environment_variable_once() -> None:
+    named = [
+        match[1]
+        for name in NAMES
+        for output in templates.load(name)["Outputs"].values()
+        if (match := re.match(r"(BOOKSEARCH_[A-Z_]+): ", output["Description"]))
+    ]
+    assert sorted(named) == [
+        "BOOKSEARCH_EMR_APPLICATION_ID",
+        "BOOKSEARCH_EMR_LOG_GROUP",
+        "BOOKSEARCH_EMR_ROLE_ARN",
+        "BOOKSEARCH_EMR_STAGING",
+        "BOOKSEARCH_LAKE",
+        "BOOKSEARCH_MILVUS_URI",
+    ]
+
+
+def test_no_template_holds_a_secret_or_an_account() -> None:
+    for path in templates.PATHS:
+        text = path.read_text()
+        assert not re.search(r"AKIA[0-9A-Z]{16}|(?<![0-9])[0-9]{12}(?![0-9])|[Pp]assword: *[^\s!]", text), (
+            path
+        )
+
+
+def test_the_application_is_the_release_that_the_platform_is_pinned_to() -> None:
+    template = templates.load("emr")
+    application = template["Resources"]["Application"]["Properties"]
+    assert template["Parameters"]["ReleaseLabel"]["Default"] == "emr-spark-8.0.0"
+    # Workers that wait are billed while they wait.
+    assert "InitialCapacity" not in application
+    assert application["AutoStopConfiguration"]["Enabled"] is True
+    assert set(application["MaximumCapacity"]) == {"Cpu", "Memory", "Disk"}
