@@ -10,6 +10,9 @@ from typing import Any
 from booksearch_assets.aws.cloudformation import explained
 from booksearch_assets.aws.errors import StackFailed
 
+# The most that S3 deletes in one request.
+_AT_ONCE = 1000
+
 
 def holds_anything(client: Any, bucket: str) -> bool:
     """Whether there is any object, old version or delete marker. A bucket that is gone holds nothing."""
@@ -25,13 +28,8 @@ def empty(client: Any, bucket: str) -> int:
     """Delete every version of every object, for good. Returns how many. Raises `StackFailed` where one stays."""
     deleted = 0
     with explained():
-        for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
-            versions = [
-                {"Key": version["Key"], "VersionId": version["VersionId"]}
-                for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            ]
-            if not versions:
-                continue
+        # Always the first page of what is left: a marker would point at what is not there any more.
+        while versions := _some_versions(client, bucket):
             answer = client.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
             if errors := answer.get("Errors"):
                 raise StackFailed(
@@ -40,3 +38,11 @@ def empty(client: Any, bucket: str) -> int:
                 )
             deleted += len(versions)
     return deleted
+
+
+def _some_versions(client: Any, bucket: str) -> list[dict[str, str]]:
+    page = client.list_object_versions(Bucket=bucket, MaxKeys=_AT_ONCE)
+    return [
+        {"Key": version["Key"], "VersionId": version["VersionId"]}
+        for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+    ]

@@ -34,8 +34,7 @@ class Clients:
         import boto3
 
         with cloudformation.explained():
-            session = boto3.Session(region_name=region)
-            return cls(session.client("cloudformation"), session.client("s3"))
+            return cls(boto3.client("cloudformation", region), boto3.client("s3", region))
 
 
 def up(

@@ -112,6 +112,20 @@ class BucketPolicy(_Resource):
         return cls(properties["Bucket"], {})
 
 
+class LogGroup(_Resource):
+    """moto makes these, and loses them in an update."""
+
+    @classmethod
+    def make(cls, properties: dict[str, Any], region: str) -> LogGroup:
+        client, name = boto3.client("logs", region), properties["LogGroupName"]
+        if not client.describe_log_groups(logGroupNamePrefix=name)["logGroups"]:
+            client.create_log_group(logGroupName=name)
+        client.put_retention_policy(logGroupName=name, retentionInDays=properties["RetentionInDays"])
+        (group,) = client.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        # CloudFormation's attribute is the ARN with its streams.
+        return cls(name, {"Arn": f"{group['arn'].removesuffix(':*')}:*"})
+
+
 class SecurityGroup(_Resource):
     """moto's CloudFormation leaves a group's own outbound rules out."""
 
@@ -271,6 +285,7 @@ _TYPES = {
     "AWS::EC2::SecurityGroup": SecurityGroup,
     "AWS::EC2::RouteTable": RouteTable,
     "AWS::EC2::SubnetRouteTableAssociation": RouteTableAssociation,
+    "AWS::Logs::LogGroup": LogGroup,
     "AWS::EMR::Studio": Studio,
     "AWS::EMRServerless::Application": Application,
     "AWS::S3::Bucket": Bucket,
@@ -288,6 +303,8 @@ def completed_moto() -> Iterator[None]:
         "AWS_SESSION_TOKEN": "testing",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
+        # Hundreds of machine images that nothing here asks for.
+        "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
     }
     resource_class = parsing.resource_class_from_type
     with (
@@ -299,6 +316,7 @@ def completed_moto() -> Iterator[None]:
         mock.patch.object(cloudformation_models.ChangeSet, "apply", _apply_with_outputs),
         # CloudFormation makes a change set that has nothing to change, and only then says so; moto refuses to make it.
         mock.patch.object(CloudFormationResponse, "_validate_different_update", return_value=None),
-        mock_aws(),
+        # A session of its own for each account would read the API models of AWS again each time.
+        mock_aws(config={"core": {"reset_boto3_session": False}}),
     ):
         yield
