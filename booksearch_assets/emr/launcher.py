@@ -1,0 +1,232 @@
+"""The launcher that runs each stage as a job of EMR Serverless.
+
+Belongs here: putting the parts together, and Dagster's edge: typed errors become `dg.Failure`. Does not: any part.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from booksearch_assets.compute.plan import plan_shuffle
+from booksearch_assets.emr.account import Budget, usage_of
+from booksearch_assets.emr.calls import Patience, aws_client
+from booksearch_assets.emr.driver_log import driver_log_folder, driver_log_tail
+from booksearch_assets.emr.errors import EmrError, OverBudget
+from booksearch_assets.emr.job import Job
+from booksearch_assets.emr.messages import JobContext, JobFolder, JobMessages
+from booksearch_assets.emr.outcome import conclude, job_figures
+from booksearch_assets.emr.reattach import LeftBehind, Step, left_behind
+from booksearch_assets.emr.submit import ENDED, JobRuns, Submission
+from booksearch_assets.emr.watch import in_charge_of, watch
+from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
+from booksearch_assets.tables.counts import StageReport
+
+# EMR's own limit ends a job that nobody can see; a little longer than that, an outage is worth waiting out.
+_AFTER_TIMEOUT_SECONDS = 900
+_BILLING_SECONDS = 60
+_LONGEST_WAIT_SECONDS = 60
+
+
+class EmrServerlessLauncher(SparkLauncher):
+    """Spark on EMR Serverless. Credentials are those of the environment that Dagster runs in."""
+
+    application_id: str = Field(description="The EMR Serverless application that runs the jobs.")
+    execution_role: str = Field(description="ARN of the role that the jobs run as.")
+    region: str = Field(description="AWS region of the application, by which prices are looked up.")
+    entry_point: str = Field(description="s3:// URI of the payload's entry point.")
+    archive: str = Field(
+        default="",
+        description="s3:// URI of the packed Python environment; empty where the application's image has it.",
+    )
+    jobs_uri: str = Field(
+        description="s3:// prefix for the context and messages of the jobs. A lifecycle rule may delete what is a week old."
+    )
+    logs_uri: str = Field(description="s3:// prefix that EMR Serverless writes the logs of the jobs to.")
+    driver_cores: int = Field(default=1, ge=1, description="vCPUs of the driver.")
+    executor_cores: int = Field(default=4, ge=1, description="vCPUs of each executor.")
+    executor_memory: str = Field(
+        default="14g", description="Memory of each executor's JVM and Python workers."
+    )
+    max_executors: int = Field(default=8, ge=1, description="The most executors that one job may hold.")
+    timeout_minutes: int = Field(
+        default=720, ge=5, le=10_080, description="EMR Serverless ends a job that runs longer than this."
+    )
+    poll_seconds: float = Field(default=10.0, gt=0, description="How often a job is looked at.")
+    budget_usd: float = Field(
+        default=0.0, ge=0, description="A job that has cost more than this is cancelled; 0 sets no limit."
+    )
+    base_config: dict[str, str] = Field(
+        default_factory=dict, description="More Spark settings for every stage."
+    )
+
+    def run(
+        self,
+        stage: str,
+        params: Any,
+        tuning: SparkTuning,
+        input_bytes: int,
+        context: dg.AssetExecutionContext | None = None,
+    ) -> StageReport:
+        """As `SparkLauncher.run`, with the job's cost among the report's figures.
+
+        Raises `dg.Failure`, which allows retries only where they may help.
+        """
+        if context is None:
+            raise TypeError(
+                f"stage {stage} runs as a job, which needs the context of its asset; pass it to run()"
+            )
+        try:
+            return self._run(stage, params, tuning, input_bytes, context)
+        except EmrError as error:
+            description = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
+            raise dg.Failure(
+                description, metadata=error.figures, allow_retries=not error.permanent
+            ) from error
+
+    def _run(
+        self,
+        stage: str,
+        params: Any,
+        tuning: SparkTuning,
+        input_bytes: int,
+        context: dg.AssetExecutionContext,
+    ) -> StageReport:
+        budget = Budget.in_region(self.region, self.budget_usd)
+        job, step = Job.of(stage, params, _partitions(context)), Step.of(context)
+        jobs, s3 = self._job_runs(), aws_client("s3", self.region)
+        left = left_behind(jobs, step, job)
+        for job_run_id in left.superseded:
+            context.log.warning(
+                f"cancelling job {job_run_id} of an earlier attempt, whose rows nobody will read"
+            )
+            jobs.cancel(job_run_id)
+            watch(jobs, job_run_id, lambda _: None, self.poll_seconds, self._outage)
+        folder = JobFolder.of(self.jobs_uri, left.name)
+        messages = JobMessages(s3, folder, self._patience)
+        with dg.open_pipes_session(
+            context, JobContext(s3, folder, self._patience), messages, extras=job.to_json()
+        ) as session:
+            submission = self._submission(left.name, tuning, input_bytes, session)
+            with in_charge_of(jobs, lambda: left_behind(jobs, step, job).job_run_id, context):
+                job_run = self._attend(jobs, submission, left, messages, budget, context)
+                messages.forward(to_the_end=True)
+        if job_run["state"] == "SUCCESS":
+            job_run = self._billed(jobs, job_run)
+        usage, source = usage_of(job_run), "billed"
+        if not usage.is_known:
+            usage, source = messages.used, "counted by the job"
+        rows_out = messages.report.total.rows_out if messages.report else 0
+        figures = job_figures(job_run, usage, source, budget.price, stage, rows_out)
+        most = max(usage, messages.used, key=budget.cost_of)
+        if job_run["state"] == "CANCELLED" and budget.is_exceeded_by(most):
+            raise OverBudget(
+                f"job {job_run['jobRunId']} was cancelled: it has cost about ${budget.cost_of(most):,.2f}, and its "
+                f"budget is ${budget.usd:,.2f}. Run fewer partitions, or raise budget_usd.",
+                figures,
+            )
+        logs = driver_log_folder(self.logs_uri, self.application_id, job_run["jobRunId"])
+        report = conclude(job_run, messages, figures, partial(driver_log_tail, s3, logs))
+        return replace(report, figures=report.figures | figures)
+
+    def _attend(
+        self,
+        jobs: JobRuns,
+        submission: Submission,
+        left: LeftBehind,
+        messages: JobMessages,
+        budget: Budget,
+        context: dg.AssetExecutionContext,
+    ) -> dict[str, Any]:
+        """Start a job, or take up the one that was left behind, and stay with it until it has ended."""
+        if left.job_run_id:
+            job_run_id = left.job_run_id
+            context.log.info(f"found job {job_run_id} of an earlier process: staying with it")
+        else:
+            job_run_id = jobs.start(submission)
+            context.log.info(f"started job {job_run_id} of application {self.application_id}")
+        said, cancelled = "", False
+
+        def look(job_run: dict[str, Any]) -> None:
+            nonlocal said, cancelled
+            if job_run["state"] != said:
+                said = job_run["state"]
+                context.log.info(f"job {job_run_id} is {said}. {job_run.get('stateDetails') or ''}".rstrip())
+            messages.forward()
+            used = max(usage_of(job_run), messages.used, key=budget.cost_of)
+            if not cancelled and said not in ENDED and budget.is_exceeded_by(used):
+                cancelled = True
+                context.log.error(f"job {job_run_id} is past its budget of ${budget.usd:,.2f}: cancelling it")
+                jobs.cancel(job_run_id)
+
+        return watch(jobs, job_run_id, look, self.poll_seconds, self._outage)
+
+    def _billed(self, jobs: JobRuns, job_run: dict[str, Any]) -> dict[str, Any]:
+        """An ended job with what is billed for it, which the service adds up a while after the end."""
+        give_up = time.monotonic() + _BILLING_SECONDS
+        while not usage_of(job_run).is_known and time.monotonic() < give_up:
+            time.sleep(self.poll_seconds)
+            job_run = jobs.get(job_run["jobRunId"])
+        return job_run
+
+    def _submission(
+        self, name: str, tuning: SparkTuning, input_bytes: int, session: dg.PipesSession
+    ) -> Submission:
+        return Submission(
+            name=name,
+            application_id=self.application_id,
+            execution_role=self.execution_role,
+            entry_point=self.entry_point,
+            logs_uri=self.logs_uri,
+            timeout_minutes=self.timeout_minutes,
+            spark=self._settings(tuning, input_bytes),
+            driver_environment=session.get_bootstrap_env_vars(),
+            tags=session.default_remote_invocation_info,
+        )
+
+    def _settings(self, tuning: SparkTuning, input_bytes: int) -> dict[str, str]:
+        planned = plan_shuffle(input_bytes, self.executor_cores * self.max_executors)
+        settings = {
+            "spark.driver.cores": str(self.driver_cores),
+            "spark.driver.memory": tuning.driver_memory,
+            "spark.executor.cores": str(self.executor_cores),
+            "spark.executor.memory": self.executor_memory,
+            "spark.dynamicAllocation.maxExecutors": str(self.max_executors),
+            "spark.sql.shuffle.partitions": str(tuning.shuffle_partitions or planned),
+            "spark.sql.files.maxPartitionBytes": tuning.max_partition_bytes,
+            "spark.sql.session.timeZone": "UTC",
+            "spark.sql.parquet.compression.codec": "zstd",
+            "spark.sql.execution.arrow.maxRecordsPerBatch": "2048",
+        }
+        if self.archive:
+            python = "./environment/bin/python"
+            settings |= {
+                "spark.archives": f"{self.archive}#environment",
+                "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON": python,
+                "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": python,
+                "spark.executorEnv.PYSPARK_PYTHON": python,
+            }
+        return settings | self.base_config
+
+    def _job_runs(self) -> JobRuns:
+        return JobRuns(aws_client("emr-serverless", self.region), self.application_id, self._patience)
+
+    @property
+    def _patience(self) -> Patience:
+        return Patience(first=self.poll_seconds, longest=_LONGEST_WAIT_SECONDS)
+
+    @property
+    def _outage(self) -> Patience:
+        total = 60.0 * self.timeout_minutes + _AFTER_TIMEOUT_SECONDS
+        return Patience(first=self.poll_seconds, longest=_LONGEST_WAIT_SECONDS, total=total)
+
+
+def _partitions(context: dg.AssetExecutionContext) -> list[str]:
+    has_partitions = context.has_partition_key or context.has_partition_key_range
+    # Dagster keeps those of a range as a set, whose order is another one in each process.
+    return sorted(context.partition_keys) if has_partitions else []
