@@ -14,6 +14,7 @@ import click
 
 from booksearch_assets.automation.partitions import range_tags
 from booksearch_assets.instance import use_instance
+from booksearch_assets.own_runs import end_killed_runs, own_run
 from booksearch_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -85,13 +86,18 @@ def run_job(
 
     definition = defs.resolve_job_def(job)
     first, last = _years_of(definition, years)
-    return definition.execute_in_process(
-        run_config={"loggers": {"progress": {}}, **(run_config or {})},
-        instance=instance or dg.DagsterInstance.get(),
-        tags=range_tags(first, last) if first else {},
-        asset_selection=list(assets) or None,
-        raise_on_error=False,
-    )
+    instance = instance or dg.DagsterInstance.get()
+    for run_id in end_killed_runs(instance):
+        click.echo(f"the run {run_id} was killed; it is marked as failed")
+    with own_run(instance) as run_id:
+        return definition.execute_in_process(
+            run_config={"loggers": {"progress": {}}, **(run_config or {})},
+            instance=instance,
+            tags=range_tags(first, last) if first else {},
+            asset_selection=list(assets) or None,
+            raise_on_error=False,
+            run_id=run_id,
+        )
 
 
 def report(result: dg.ExecuteInProcessResult) -> int:

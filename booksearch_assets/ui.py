@@ -11,14 +11,18 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 
 import click
+import dagster as dg
 
 from booksearch_assets.instance import use_instance
+from booksearch_assets.own_runs import end_killed_runs
 from booksearch_assets.settings import PACKAGE, Profile, Settings
 
 
 def serve_ui(settings: Settings, port: int) -> int:
     """Run `dagster dev` until it is stopped. Returns its exit code."""
     home = use_instance(settings)
+    with dg.DagsterInstance.get() as instance:
+        end_killed_runs(instance)
     click.echo(f"Dagster instance {home}; open http://127.0.0.1:{port}")
     command = [
         sys.executable,

@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-_SHARED = {"spark": "graph", "materialised": "graph", "milvus_uri": "milvus"}
-"""Fixtures that are dear to make, by the group of tests that share one of each."""
+_GRAPH = {"spark", "materialised"}
+"""Fixtures that are dear to make: a JVM, and a whole graph that uses it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests go to the same worker: those that share a JVM, a graph or a server, else those of a file."""
+    """Say which tests go to the same worker: those that share a JVM and graph, or a server, else those of a file."""
     for item in items:
-        shared = {_SHARED[name] for name in getattr(item, "fixturenames", ()) if name in _SHARED}
-        item.add_marker(pytest.mark.xdist_group(min(shared, default=item.nodeid.split("::")[0])))
+        group = item.nodeid.split("::")[0]
+        if _GRAPH & set(getattr(item, "fixturenames", ())):
+            group = "graph"
+        elif item.get_closest_marker("milvus"):
+            group = "milvus"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

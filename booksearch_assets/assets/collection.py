@@ -20,6 +20,7 @@ from booksearch_assets.automation.conditions import follow_settled_changes
 from booksearch_assets.automation.partitions import POOL_VECTOR_STORE
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
+from booksearch_assets.search.versions import collection_name
 from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.fingerprint import recipe
 from booksearch_assets.tables.lake import Commit, Lake
@@ -71,7 +72,7 @@ def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
                         metadata=unchanged_metadata(held) | {"collection": held.facts["collection"]},
                     )
         pending = store.begin(catalogue.collection)
-        name = f"{catalogue.name}_{pending.version.replace('-', '_')}"
+        name = collection_name(catalogue.name, pending.version)
         properties = {
             "bundle_id": made.bundle_id,
             "model_id": made.model_id,

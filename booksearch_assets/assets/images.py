@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pyarrow as pa
+from pydantic import Field
 
 from booksearch_assets.assets import pictures
 from booksearch_assets.assets.catalogue import Catalogue
@@ -40,7 +41,13 @@ _SHEET = 10
 
 
 class ImagesConfig(RebuildConfig):
-    """Which images are asked for."""
+    """How images are fetched."""
+
+    shard_rows: int = Field(
+        default=256,
+        ge=1,
+        description="Images in one shard of the cache: what a killed run fetches again. Lower it on a slow service.",
+    )
 
 
 def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
@@ -111,6 +118,7 @@ def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
                     pa.concat_tables(wanted.values()),
                     cache,
                     open_library.fetch_policy(),
+                    shard_rows=config.shard_rows,
                     on_progress=_progress(context),
                 )
             whole = True

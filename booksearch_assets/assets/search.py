@@ -13,10 +13,8 @@ from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import POOL_VECTOR_STORE
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
-from booksearch_assets.search.publications import Reason, published_table
+from booksearch_assets.search.publications import Reason
 from booksearch_assets.search.versions import PublishingError, Retained, Versions
-
-__all__ = ["SearchConfig", "build_search", "published_table"]
 
 
 class SearchConfig(dg.Config):

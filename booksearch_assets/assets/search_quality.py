@@ -11,12 +11,12 @@ from pydantic import Field
 from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.pictures import bars
 from booksearch_assets.assets.reporting import inputs_of, markdown_table
-from booksearch_assets.assets.search import published_table
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
+from booksearch_assets.search.publications import published_table
 
 
 class QualityConfig(dg.Config):

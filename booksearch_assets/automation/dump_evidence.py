@@ -11,10 +11,10 @@ import dagster as dg
 
 from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.raw_dump import KINDS, dump_table
-from booksearch_assets.assets.search import published_table
 from booksearch_assets.automation.dump_decision import Attempt, Held, Offer
 from booksearch_assets.automation.jobs import DUMP_DATE_TAG, MAX_RUNTIME
 from booksearch_assets.openlibrary.dump_site import DumpSite, NoSoundDump
+from booksearch_assets.search.publications import published_table
 from booksearch_assets.tables.lake import Commit, Lake
 
 UNFINISHED = [

@@ -259,9 +259,14 @@ def test_a_bad_vector_stops_before_the_collection_and_nothing_is_published(chang
     pq.write_table(pa.Table.from_pylist(rows, schema), file)
     result = changeable.run(job="checks")
     assert "books/cover_embeddings:unit_vectors" in failures(result)
-    collected = changeable.run("books/collection", "books/search")
+    config = run_config([dg.AssetKey(["books", "collection"])], again=True)
+    collected = changeable.run("books/collection", "books/search", config=config)
     assert not collected.success
     assert lake.resolve("books/search").facts["collection"] == live
+    mended = changeable.run("books/cover_embeddings")
+    assert mended.success, failures(mended)
+    assert lake.resolve("books/cover_embeddings", commit.partition).version != commit.version
+    assert lake.resolve("books/cover_embeddings", commit.partition).data_version == commit.data_version
 
 
 def test_a_version_whose_checks_never_ran_is_not_published(changeable: Deployment) -> None:
