@@ -38,13 +38,10 @@ COVERS_AT_ONCE = 16
 ROWS_PER_TASK = 4
 _PATIENCE_SECONDS = 120
 
-DRIVER = f"""
-import functools, json, sys
+DRIVER = """
+import json, sys
 from pathlib import Path
-from booksearch_assets.compute import fetch
 from booksearch_assets_tests.graph.deployment import Deployment
-# All covers of so small a world would be in the first shard.
-fetch.fetch_missing = functools.partial(fetch.fetch_missing, shard_rows={COVERS_IN_SHARD})
 deployment = Deployment.of_sample(Path(sys.argv[1]), sample_port=int(sys.argv[2]))
 print(deployment.run(*json.loads(sys.argv[3]), config=json.loads(sys.argv[4])).success)
 """
@@ -251,7 +248,11 @@ def test_cover_images(kill: Callable[..., Killed], prepared: Deployment) -> None
     calm = CoverOptions(failing_share=0, redirect_share=0, slow_share=0)
     with covers_at(prepared, replace(calm, slow_share=1.0, slow_seconds=0.5)) as server:
         killed = kill(
-            ["books/cover_images"], lambda d: len(shards(d, "covers")) >= 3, no_cover_yet, again=True
+            ["books/cover_images"],
+            lambda d: len(shards(d, "covers")) >= 3,
+            no_cover_yet,
+            again=True,
+            shard_rows=COVERS_IN_SHARD,
         )
         asked = server.stats.count("cover")
     source = killed.deployment.settings.source
