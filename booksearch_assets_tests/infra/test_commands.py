@@ -24,10 +24,10 @@ def test_up_shows_the_changes_and_asks(empty_account: deployment.Clients) -> Non
     assert "not approved" in refused.output
     assert "not created" in run("status").output
 
-    approved = run("up", "logs", answer="y\n")
+    approved = run("up", "storage", answer="y\n")
     assert approved.exit_code == 0, approved.output
-    assert "Make these changes of booksearch-logs?" in approved.output
-    assert "export BOOKSEARCH_EMR_LOG_GROUP=/booksearch-logs/emr-serverless" in approved.output
+    assert "Make these changes of booksearch-storage?" in approved.output
+    assert "export BOOKSEARCH_LAKE=s3://booksearch-storage-bucket-" in approved.output
 
 
 def test_yes_shows_the_changes_without_asking(empty_account: deployment.Clients) -> None:
@@ -47,7 +47,8 @@ def test_status_prints_states_and_outputs(empty_account: deployment.Clients) -> 
     answer = json.loads(run("status", "--json").output)
     assert answer["stacks"]["booksearch-logs"]["status"] == "CREATE_COMPLETE"
     assert answer["stacks"]["booksearch-emr"]["status"] is None
-    assert answer["environment"] == {"BOOKSEARCH_EMR_LOG_GROUP": "/booksearch-logs/emr-serverless"}
+    assert answer["stacks"]["booksearch-logs"]["outputs"]["LogGroupName"] == "/booksearch-logs/emr-serverless"
+    assert answer["environment"] == {}
 
 
 def test_down_refuses_to_lose_data(empty_account: deployment.Clients) -> None:

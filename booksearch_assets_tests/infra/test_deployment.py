@@ -35,7 +35,6 @@ def test_every_stack_is_up_and_tells_its_environment(deployed: deployment.Client
     assert deployment.environment([state for _, state in found]) == {
         "BOOKSEARCH_LAKE": f"s3://{told['BucketName']}/lake",
         "BOOKSEARCH_EMR_STAGING": f"s3://{told['BucketName']}/emr",
-        "BOOKSEARCH_EMR_LOG_GROUP": told["LogGroupName"],
         "BOOKSEARCH_EMR_APPLICATION_ID": told["ApplicationId"],
         "BOOKSEARCH_EMR_ROLE_ARN": told["JobRoleArn"],
         "BOOKSEARCH_MILVUS_URI": told["MilvusUri"],
@@ -80,6 +79,10 @@ def test_private_subnets_reach_s3_and_no_internet(deployed: deployment.Clients) 
         assert [r["DestinationCidrBlock"] for r in table["Routes"] if "DestinationCidrBlock" in r] == [
             "10.42.0.0/16"
         ]
+    # An interface endpoint costs money for each hour; Milvus on an instance needs one, to read its password.
+    interfaces = [name for name, e in endpoints.items() if e["VpcEndpointType"] == "Interface"]
+    assert interfaces == [f"com.amazonaws.{REGION}.secretsmanager"]
+    assert told["LogsReachable"] == "false"
     assert not ec2.describe_nat_gateways(Filters=here)["NatGateways"]
     attached = [{"Name": "attachment.vpc-id", "Values": [told["VpcId"]]}]
     assert not ec2.describe_internet_gateways(Filters=attached)["InternetGateways"]

@@ -64,7 +64,6 @@ def test_outputs_name_each_environment_variable_once() -> None:
     ]
     assert sorted(named) == [
         "BOOKSEARCH_EMR_APPLICATION_ID",
-        "BOOKSEARCH_EMR_LOG_GROUP",
         "BOOKSEARCH_EMR_ROLE_ARN",
         "BOOKSEARCH_EMR_STAGING",
         "BOOKSEARCH_LAKE",

@@ -161,7 +161,7 @@ def test_a_bucket_that_is_gone_does_not_keep_the_stack(empty_account: deployment
 
 
 def test_a_nat_gateway_is_there_only_when_it_is_asked_for(empty_account: deployment.Clients) -> None:
-    up(empty_account, "storage", "network", NatGateway="true", LogsEndpoint="false")
+    up(empty_account, "storage", "network", NatGateway="true")
     told = {
         output.name: output.value
         for output in cloudformation.describe(empty_account.cloudformation, "booksearch-network").outputs
@@ -178,6 +178,16 @@ def test_a_nat_gateway_is_there_only_when_it_is_asked_for(empty_account: deploym
     # Through the NAT gateway, logs need no endpoint of their own.
     assert told["LogsReachable"] == "true"
     assert {e["VpcEndpointType"] for e in ec2.describe_vpc_endpoints()["VpcEndpoints"]} == {"Gateway"}
+
+
+def test_logs_leave_through_an_endpoint_when_it_is_asked_for(empty_account: deployment.Clients) -> None:
+    up(empty_account, "storage", "network", "logs", "emr", LogsEndpoint="true")
+    ec2 = boto3.client("ec2")
+    names = {e["ServiceName"]: e for e in ec2.describe_vpc_endpoints()["VpcEndpoints"]}
+    endpoint = names["com.amazonaws.eu-central-1.logs"]
+    assert endpoint["VpcEndpointType"] == "Interface" and len(endpoint["SubnetIds"]) == 1
+    application = cloudformation.describe(empty_account.cloudformation, "booksearch-emr")
+    assert application.parameters["LogsReachable"] == "true"
 
 
 def test_a_managed_milvus_needs_no_instance(empty_account: deployment.Clients) -> None:
