@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pyarrow.compute as pc
 import pytest
 
-from booksearch_assets.clip.bundle import Bundle
+from booksearch_assets.clip.bundle import Bundle, write_manifest
 from booksearch_assets.compute.cover_embeddings import covers_cache, vectors_cache
 from booksearch_assets.compute.fetch_policy import FetchPolicy
 from booksearch_assets.materialize import run_config
 from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.sample.world import World
 from booksearch_assets.tables import books
-from booksearch_assets.vectorstores.connect import open_published
+from booksearch_assets.vectorstores.connect import open_published, open_store
 from booksearch_assets_tests.graph.deployment import Deployment, failures, materializations
 
 pytestmark = [pytest.mark.graph, pytest.mark.spark]
@@ -201,6 +203,36 @@ def test_automation_follows_only_the_years_whose_rows_changed(changeable: Deploy
     assert collection(later).keys() == {
         key for key, row in filtered(later).items() if row["cover_id"] in State.of(later).embedded
     }
+
+
+def test_another_model_makes_a_collection_beside_the_old_one_and_fetches_nothing(
+    changeable: Deployment, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "another-model"
+    shutil.copytree(changeable.settings.bundle, bundle)
+    (bundle / "manifest.json").unlink()
+    (bundle / "README.md").write_text("Another model.")
+    write_manifest(bundle, "booksearch/another", "1")
+    other_id = Bundle.open(bundle).bundle_id
+    before = State.of(changeable)
+    first = changeable.lake.resolve("books/search").facts
+    changed = changeable.with_settings(bundle=str(bundle))
+    result = changed.run()
+    assert result.success, failures(result)
+    after = State.of(changed)
+    assert after.fetched == before.fetched
+    assert [int(m.metadata["requests_in_this_run"].value) for m in _made(changed, "cover_images")] == []
+    assert after.embedded == before.embedded, "every cover has a vector of the other model too"
+    assert {t for t, _ in before.versions if before.versions[t, _] != after.versions[t, _]} == {
+        "books/cover_embeddings",
+        "books/collection",
+        "books/search",
+    }
+    second = changed.lake.resolve("books/search").facts
+    assert (first["bundle_id"] != other_id, second["bundle_id"]) == (True, other_id)
+    with open_store(changed.settings.milvus_uri) as store:
+        held = {name: store.describe(name).properties["bundle_id"] for name in store.collections()}
+    assert held == {first["collection"]: first["bundle_id"], second["collection"]: other_id}
 
 
 def test_rows_that_were_damaged_are_made_again(changeable: Deployment) -> None:
