@@ -1,0 +1,112 @@
+"""The Dockerfiles: lint, pins, users, and that what is installed is what is imported."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from booksearch_assets.settings import PACKAGE
+from booksearch_assets_tests.docker.dockerfiles import DOCKER, EMR, PLATFORM, stages
+
+REPOSITORY = PACKAGE.parent
+HADOLINT = Path(sys.executable).with_name("hadolint")
+CONSTRAINTS = dict(
+    line.split("==") for line in (REPOSITORY / "constraints.txt").read_text().splitlines() if "==" in line
+)
+# What is imported under another name than it is installed by.
+INSTALLED_AS = {"PIL": "pillow", "dagster_pipes": "dagster-pipes", "botocore": "boto3"}
+# Installed by EMR itself.
+OF_EMR = {"pyspark", "py4j"}
+
+
+@pytest.mark.parametrize("path", [PLATFORM, EMR], ids=["platform", "emr"])
+def test_hadolint_finds_nothing(path: Path) -> None:
+    result = subprocess.run([str(HADOLINT), str(path)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+
+
+def test_hadolint_would_find_an_image_that_is_not_pinned(tmp_path: Path) -> None:
+    wrong = tmp_path / "Dockerfile"
+    wrong.write_text(EMR.read_text().replace("amazonlinux:2023.6.20250218.2", "amazonlinux:latest"))
+    result = subprocess.run([str(HADOLINT), str(wrong)], capture_output=True, text=True)
+    assert result.returncode and "DL3007" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["webserver", "daemon", "code-server"])
+def test_each_service_runs_without_rights_and_says_how_it_is(name: str) -> None:
+    stage = stages(PLATFORM)[name]
+    assert stage.all_of("USER") == ["10001"]
+    assert stage.command() and stage.healthcheck()
+    # Nothing is done as another user after the last USER.
+    words = [word for word, _ in stage.instructions]
+    assert set(words[words.index("USER") :]) <= {"USER", "EXPOSE", "HEALTHCHECK", "CMD"}
+
+
+def test_spark_jobs_and_the_platform_run_the_same_python() -> None:
+    (image,) = re.findall(r"PYTHON_IMAGE=python:(3\.\d+)\.\d+-slim", PLATFORM.read_text())
+    assert f"python{image} -m venv" in EMR.read_text()
+
+
+def test_requirements_agree_with_the_versions_that_were_tested() -> None:
+    wanted = _requirements(DOCKER / "requirements.txt")
+    # Dagster's libraries are released together, under two numbers.
+    assert wanted.pop("dagster-postgres") == CONSTRAINTS["dagster-aws"]
+    assert wanted.pop("psycopg2-binary")
+    assert wanted == {"dagster": "", "dagster-webserver": ""} and wanted.keys() <= CONSTRAINTS.keys()
+
+
+def test_the_archive_has_what_the_stages_import_and_no_more() -> None:
+    folders = [PACKAGE / name for name in ("compute", "clip", "tables", "openlibrary")]
+    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    imported = {module for file in files for module in _imports(file)} - OF_EMR
+    # Installed with transformers, which loads the tokenizer with it; and what reports to Dagster.
+    needed = imported | {"tokenizers", "boto3", "dagster_pipes"}
+    listed = _requirements(DOCKER / "emr" / "requirements.txt")
+    assert set(listed) == {INSTALLED_AS.get(module, module) for module in needed}
+    assert not any(listed.values()) and listed.keys() <= CONSTRAINTS.keys()
+
+
+@pytest.mark.parametrize("path", [PLATFORM, EMR], ids=["platform", "emr"])
+def test_everything_that_is_copied_is_there_and_is_sent_to_the_builder(path: Path) -> None:
+    lines = path.with_name("Dockerfile.dockerignore").read_text().splitlines()
+    assert "*" in lines
+    sent = [line[1:] for line in lines if line.startswith("!")]
+    copied = {
+        source
+        for stage in stages(path).values()
+        for argument in stage.all_of("COPY")
+        if "--from=" not in argument
+        for source in [word for word in argument.split() if not word.startswith("--")][:-1]
+    }
+    assert copied == set(sent)
+    assert all((REPOSITORY / source).exists() for source in copied)
+
+
+def test_the_secrets_of_a_deployment_never_reach_an_image() -> None:
+    for path in (PLATFORM, EMR):
+        ignore = path.with_name("Dockerfile.dockerignore").read_text().splitlines()
+        assert not any(fnmatch.fnmatch("docker/.env", line[1:]) for line in ignore if line.startswith("!"))
+        assert not re.search(r"(?i)(password|secret|token)=", path.read_text())
+
+
+def _requirements(path: Path) -> dict[str, str]:
+    """Name -> exact version, or nothing."""
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return {line.partition("==")[0]: line.partition("==")[2] for line in lines}
+
+
+def _imports(path: Path) -> set[str]:
+    """The packages that a module imports anywhere, beside the standard library and our own."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"booksearch_assets", "__future__"}
