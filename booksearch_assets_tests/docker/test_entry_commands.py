@@ -12,10 +12,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
+from typing import Any
 
 import pytest
 import yaml
@@ -23,10 +23,11 @@ import yaml
 from booksearch_assets_tests.docker.dockerfiles import DOCKER, PLATFORM, stages
 
 _STAGES = stages(PLATFORM)
-_GIVE_UP_SECONDS = 90
-_ASK = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus locationOrLoadError {
+_GIVE_UP_SECONDS = 180
+_LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus locationOrLoadError {
   __typename ... on RepositoryLocation { repositories { assetNodes { assetKey { path } } } }
   ... on PythonError { message } } } } } }"""
+_DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 
 
 @pytest.fixture
@@ -43,6 +44,7 @@ def dagster_home(tmp_path: Path) -> Path:
     return home
 
 
+@pytest.mark.slow
 def test_the_three_services_start_find_each_other_and_are_healthy(dagster_home: Path, tmp_path: Path) -> None:
     code_port, web_port = _free_port(), _free_port()
     workspace = yaml.safe_load((DOCKER / "workspace.yaml").read_text())
@@ -61,13 +63,9 @@ def test_the_three_services_start_find_each_other_and_are_healthy(dagster_home: 
         """A command of the image with the ports of this test."""
         return [ports.get(word, word.replace(":3000/", f":{web_port}/")) for word in command]
 
-    def healthy(name: str, process: subprocess.Popen[bytes]) -> None:
+    def healthy(name: str) -> bool:
         check = words(_STAGES[name].healthcheck())
-        deadline = time.monotonic() + _GIVE_UP_SECONDS
-        while subprocess.run(check, env=environment, cwd=dagster_home, capture_output=True).returncode:
-            assert process.poll() is None, f"{name} ended with {process.returncode}"
-            assert time.monotonic() < deadline, f"{name} did not become healthy"
-            time.sleep(1)
+        return subprocess.run(check, env=environment, cwd=dagster_home).returncode == 0
 
     with _started(words(_STAGES["code-server"].command()), environment, dagster_home) as code_server:
         _wait_for_port(code_port, code_server)
@@ -75,16 +73,22 @@ def test_the_three_services_start_find_each_other_and_are_healthy(dagster_home: 
             _started(words(_STAGES["webserver"].command()), environment, dagster_home) as webserver,
             _started(words(_STAGES["daemon"].command()), environment, dagster_home) as daemon,
         ):
-            healthy("code-server", code_server)
             _wait_for_port(web_port, webserver)
-            healthy("webserver", webserver)
-            (location,) = _locations(web_port)
-            assert (location["name"], location["loadStatus"]) == ("booksearch_assets", "LOADED")
+            (location,) = _until(
+                lambda: _ask(web_port, _LOCATIONS)["workspaceOrError"]["locationEntries"],
+                lambda entries: entries and all(entry["loadStatus"] == "LOADED" for entry in entries),
+            )
+            assert location["name"] == "booksearch_assets"
             found = location["locationOrLoadError"]
             assert found["__typename"] == "RepositoryLocation", found
             keys = {"/".join(node["assetKey"]["path"]) for node in found["repositories"][0]["assetNodes"]}
             assert {"books/editions", "books/search"} <= keys
-            healthy("daemon", daemon)
+            _until(
+                lambda: _ask(web_port, _DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"],
+                lambda daemons: all(status["healthy"] for status in daemons if status["required"]),
+            )
+            assert healthy("webserver") and healthy("code-server") and healthy("daemon")
+            assert daemon.poll() is None
 
 
 def test_a_health_check_fails_where_nothing_runs(dagster_home: Path) -> None:
@@ -93,20 +97,22 @@ def test_a_health_check_fails_where_nothing_runs(dagster_home: Path) -> None:
     assert subprocess.run(command, cwd=dagster_home, capture_output=True).returncode
 
 
-def _locations(port: int) -> list[dict]:  # type: ignore[type-arg]
+def _ask(port: int, query: str) -> dict[str, Any]:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/graphql",
-        data=json.dumps({"query": _ASK}).encode(),
+        data=json.dumps({"query": query}).encode(),
         headers={"Content-Type": "application/json"},
     )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return dict(json.load(answer)["data"])
+
+
+def _until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
     deadline = time.monotonic() + _GIVE_UP_SECONDS
-    while True:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            entries = json.load(answer)["data"]["workspaceOrError"]["locationEntries"]
-        if entries and all(entry["loadStatus"] == "LOADED" for entry in entries):
-            return entries
-        assert time.monotonic() < deadline, entries
+    while not good(seen := look()):
+        assert time.monotonic() < deadline, seen
         time.sleep(0.5)
+    return seen
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -116,7 +122,7 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
-        except (OSError, URLError):
+        except OSError:
             time.sleep(0.3)
     pytest.fail(f"nothing listens on port {port}")
 
