@@ -61,10 +61,13 @@ def default_resources(settings: Settings) -> dict[str, Any]:
 
 
 def _open_library(settings: Settings) -> OpenLibraryResource:
+    pace: dict[str, Any] = {}
+    if settings.covers_per_minute:
+        pace["requests_per_minute"] = settings.covers_per_minute
     if settings.profile is Profile.SAMPLE:
-        return sample_open_library(settings)
+        return sample_open_library(settings, **pace)
     return OpenLibraryResource(
-        source=settings.source, contact=settings.contact, downloads=str(settings.downloads)
+        source=settings.source, contact=settings.contact, downloads=str(settings.downloads), **pace
     )
 
 

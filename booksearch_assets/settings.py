@@ -49,6 +49,7 @@ class Settings:
     automation: bool = False
     notify_webhook: bool = False
     notify_email: tuple[str, ...] = ()
+    covers_per_minute: int | None = None
 
     @property
     def dagster_home(self) -> Path:
@@ -99,6 +100,7 @@ class Settings:
             # As with the token: that there is an address, not the address.
             notify_webhook=_is_address(environment, "BOOKSEARCH_NOTIFY_WEBHOOK", "http", "https"),
             notify_email=_recipients(environment),
+            covers_per_minute=_whole(environment, "BOOKSEARCH_COVERS_PER_MINUTE", 0, (0, 1_000_000)) or None,
         )
 
 

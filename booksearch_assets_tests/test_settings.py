@@ -34,6 +34,7 @@ def test_an_empty_environment_is_the_sample_profile_under_data(
         automation=False,
         notify_webhook=False,
         notify_email=(),
+        covers_per_minute=None,
     )
     assert settings.dagster_home == home / "dagster"
     assert settings.downloads == home / "downloads"
@@ -59,6 +60,7 @@ def test_every_variable_is_read() -> None:
             "BOOKSEARCH_NOTIFY_WEBHOOK": "https://hooks.example.org/services/secret",
             "BOOKSEARCH_NOTIFY_EMAIL": "me@example.org, you@example.org",
             "BOOKSEARCH_SMTP_URL": "smtp://me:secret@mail.example.org:587",
+            "BOOKSEARCH_COVERS_PER_MINUTE": "120",
         }
     )
     assert settings == Settings(
@@ -77,6 +79,7 @@ def test_every_variable_is_read() -> None:
         automation=True,
         notify_webhook=True,
         notify_email=("me@example.org", "you@example.org"),
+        covers_per_minute=120,
     )
 
 

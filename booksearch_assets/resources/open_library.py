@@ -104,8 +104,8 @@ class SampleOpenLibraryResource(OpenLibraryResource):
             yield
 
 
-def sample_open_library(settings: Settings) -> SampleOpenLibraryResource:
-    """The sample world's services at their loopback address."""
+def sample_open_library(settings: Settings, **pace: float) -> SampleOpenLibraryResource:
+    """The sample world's services at their loopback address; `pace` may set `requests_per_minute`."""
     url = f"http://127.0.0.1:{settings.sample_port}"
     return SampleOpenLibraryResource(
         dumps_url=url,
@@ -120,4 +120,5 @@ def sample_open_library(settings: Settings) -> SampleOpenLibraryResource:
         editions=settings.sample_editions,
         seed=settings.sample_seed,
         release=settings.sample_release,
+        **pace,
     )
