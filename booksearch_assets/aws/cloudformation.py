@@ -7,6 +7,7 @@ there are (`stacks`), the order of several (`deployment`).
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -263,4 +264,4 @@ def _failures(client: Any, stack_name: str, token: str) -> list[str]:
 
 
 def _named(operation: str) -> str:
-    return f"{operation}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    return f"{operation}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"

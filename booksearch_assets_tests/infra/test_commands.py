@@ -6,9 +6,12 @@ import json
 
 import pytest
 from click.testing import CliRunner, Result
+from moto.cloudformation.models import cloudformation_backends
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 
 from booksearch_assets.aws import deployment
 from booksearch_assets.aws.commands import aws
+from booksearch_assets_tests.infra.moto_aws import REGION
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -49,6 +52,19 @@ def test_status_prints_states_and_outputs(empty_account: deployment.Clients) -> 
     assert answer["stacks"]["booksearch-emr"]["status"] is None
     assert answer["stacks"]["booksearch-logs"]["outputs"]["LogGroupName"] == "/booksearch-logs/emr-serverless"
     assert answer["environment"] == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("UPDATE_COMPLETE", 0), ("UPDATE_ROLLBACK_COMPLETE", 1), ("DELETE_FAILED", 1)]
+)
+def test_status_fails_where_a_stack_has_failed(
+    empty_account: deployment.Clients, state: str, code: int
+) -> None:
+    assert run("up", "logs", "--yes").exit_code == 0
+    (stack,) = cloudformation_backends[ACCOUNT][REGION].stacks.values()
+    stack.status = state
+    result = run("status")
+    assert result.exit_code == code and state in result.output
 
 
 def test_down_refuses_to_lose_data(empty_account: deployment.Clients) -> None:
