@@ -19,7 +19,11 @@ from booksearch_assets.progress_logger import progress_logger
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.notifier import NotifierResource
-from booksearch_assets.resources.open_library import OpenLibraryResource, sample_open_library
+from booksearch_assets.resources.open_library import (
+    OpenLibraryResource,
+    local_open_library,
+    sample_open_library,
+)
 from booksearch_assets.resources.spark import LocalSparkLauncher
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.settings import Profile, Settings
@@ -61,14 +65,9 @@ def default_resources(settings: Settings) -> dict[str, Any]:
 
 
 def _open_library(settings: Settings) -> OpenLibraryResource:
-    pace: dict[str, Any] = {}
-    if settings.covers_per_minute:
-        pace["requests_per_minute"] = settings.covers_per_minute
     if settings.profile is Profile.SAMPLE:
-        return sample_open_library(settings, **pace)
-    return OpenLibraryResource(
-        source=settings.source, contact=settings.contact, downloads=str(settings.downloads), **pace
-    )
+        return sample_open_library(settings)
+    return local_open_library(settings)
 
 
 def _notifier(settings: Settings) -> NotifierResource:

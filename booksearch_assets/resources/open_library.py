@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from booksearch_assets.openlibrary.dump_site import DumpSite
 
 
+_POLITE_PACE = 300
+_SAMPLE_PACE = 60_000
+
+
 class OpenLibraryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The real services: dumps at openlibrary.org, covers at covers.openlibrary.org."""
 
@@ -43,7 +47,7 @@ class OpenLibraryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default="", description="E-mail or page that the service can reach you at; part of the User-Agent."
     )
     requests_per_minute: float = Field(
-        default=300, gt=0, description="Covers asked in a minute. The service answers 429 above 400."
+        default=_POLITE_PACE, gt=0, description="Covers asked in a minute. The service answers 429 above 400."
     )
     concurrency: int = Field(default=16, ge=1, description="Covers asked at the same time.")
     downloads: str = Field(
@@ -91,7 +95,7 @@ class SampleOpenLibraryResource(OpenLibraryResource):
         default=0, description="Seed of the sample world: the same seed gives the same books and covers."
     )
     release: int = Field(default=0, description="Which of the world's monthly dumps is the latest.")
-    requests_per_minute: float = Field(default=60_000, gt=0, description="Covers asked in a minute.")
+    requests_per_minute: float = Field(default=_SAMPLE_PACE, gt=0, description="Covers asked in a minute.")
 
     @contextmanager
     def reachable(self) -> Iterator[None]:
@@ -104,8 +108,18 @@ class SampleOpenLibraryResource(OpenLibraryResource):
             yield
 
 
-def sample_open_library(settings: Settings, **pace: float) -> SampleOpenLibraryResource:
-    """The sample world's services at their loopback address; `pace` may set `requests_per_minute`."""
+def local_open_library(settings: Settings) -> OpenLibraryResource:
+    """The real services, from this machine."""
+    return OpenLibraryResource(
+        source=settings.source,
+        contact=settings.contact,
+        downloads=str(settings.downloads),
+        requests_per_minute=settings.covers_per_minute or _POLITE_PACE,
+    )
+
+
+def sample_open_library(settings: Settings) -> SampleOpenLibraryResource:
+    """The sample world's services at their loopback address."""
     url = f"http://127.0.0.1:{settings.sample_port}"
     return SampleOpenLibraryResource(
         dumps_url=url,
@@ -120,5 +134,5 @@ def sample_open_library(settings: Settings, **pace: float) -> SampleOpenLibraryR
         editions=settings.sample_editions,
         seed=settings.sample_seed,
         release=settings.sample_release,
-        **pace,
+        requests_per_minute=settings.covers_per_minute or _SAMPLE_PACE,
     )
