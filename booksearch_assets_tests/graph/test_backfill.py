@@ -47,9 +47,7 @@ class Ui:
     def launch_backfill(self, **params: Any) -> str:
         """Launch a backfill as the UI's dialog does. Returns its id."""
         body = json.dumps({"query": LAUNCH, "variables": {"params": params}}).encode()
-        request = Request(
-            f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"}
-        )
+        request = Request(f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"})
         with urlopen(request, timeout=60) as answer:
             launched = json.load(answer)["data"]["launchPartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
