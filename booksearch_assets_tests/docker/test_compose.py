@@ -133,6 +133,8 @@ def test_the_instance_behaves_as_without_docker() -> None:
     docker = yaml.safe_load((DOCKER / "dagster.yaml").read_text())
     places = {key: docker.pop(key) for key in ("storage", "compute_logs", "local_artifact_storage")}
     assert docker == yaml.safe_load((PACKAGE.parent / "dagster.yaml").read_text())
+    # With SQLAlchemy 2.1 another driver is the default, which dagster-postgres does not install.
+    assert places["storage"]["postgres"]["postgres_db"]["scheme"] == "postgresql+psycopg2"
     named = set(re.findall(r"'env': '([A-Z_]+)'", str(places)))
     for service in OURS:
         assert named <= SERVICES[service]["environment"].keys()
