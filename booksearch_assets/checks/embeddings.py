@@ -32,17 +32,20 @@ def embeddings_rules(catalogue: Catalogue) -> list[Rule]:
             "unique_keys",
             "One vector for each cover of a partition.",
             lambda scope: contract(scope, "unique_keys"),
+            by_partition=True,
         ),
         counts_rule(),
         Rule(
             "unit_vectors",
             f"Every vector is finite and its length is 1 within {NORM_TOLERANCE}.",
             lambda scope: _unit_vectors(scope, catalogue),
+            by_partition=True,
         ),
         Rule(
             "model_manifest",
             "Every vector names the bundle in use, and its width is the bundle's.",
             lambda scope: _model_manifest(scope, catalogue),
+            by_partition=True,
         ),
     ]
 

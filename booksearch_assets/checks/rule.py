@@ -5,17 +5,21 @@ run is a process. Does not: the rules (`checks.tables`, `checks.embeddings`, `ch
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
 
+from booksearch_assets.assets.reporting import markdown_table
 from booksearch_assets.automation.partitions import RANGE_END, RANGE_START
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.tables.lake import Commit, Lake
+
+SHOWN = 10
+"""How many problems a check lists."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Rule:
-    """`blocking` rules stop what is downstream; a rule with `severity` WARN tells and never stops."""
+    """`blocking` rules stop what is downstream; a rule with `severity` WARN tells and never stops.
+
+    A rule `by_partition` is judged for each partition alone and must hold for all; another looks at all at once.
+    """
 
     name: str
     description: str
     judge: Callable[[Scope], Outcome]
     blocking: bool = True
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    by_partition: bool = False
 
 
 def build_checks(asset: dg.AssetKey, table: str, rules: Sequence[Rule]) -> dg.AssetChecksDefinition:
@@ -76,7 +84,7 @@ def build_checks(asset: dg.AssetKey, table: str, rules: Sequence[Rule]) -> dg.As
         for key in sorted(context.selected_asset_check_keys):
             rule = by_name[key.name]
             if commits:
-                outcome = _judge(rule, scope, context.log)
+                outcome = _judge_all(rule, scope, context.log)
             else:
                 outcome = Outcome(
                     False,
@@ -94,6 +102,33 @@ def build_checks(asset: dg.AssetKey, table: str, rules: Sequence[Rule]) -> dg.As
             )
 
     return checks
+
+
+def _judge_all(rule: Rule, scope: Scope, log: dg.DagsterLogManager) -> Outcome:
+    """One outcome for all partitions: Dagster keeps one evaluation of a check for a run, whatever its range."""
+    if not rule.by_partition or not scope.commits[0].partition:
+        return _judge(rule, scope, log)
+    outcomes = {c.partition: _judge(rule, replace(scope, commits=[c]), log) for c in scope.commits}
+    table = markdown_table(
+        ["partition", "holds"], [[p, "yes" if o.passed else "NO"] for p, o in outcomes.items()]
+    )
+    figures: dict[str, Any] = {}
+    for outcome in outcomes.values():
+        for name, value in outcome.figures.items():
+            figures[name] = _merged(figures[name], value) if name in figures else value
+    failed = [partition for partition, outcome in outcomes.items() if not outcome.passed]
+    return Outcome(not failed, figures | {"failed": failed, "by_partition": dg.MetadataValue.md(table)})
+
+
+def _merged(one: Any, other: Any) -> Any:
+    """A figure of two partitions: counts add up, measures keep the larger, lists the first of both."""
+    if isinstance(one, list):
+        return [*one, *other][:SHOWN]
+    if isinstance(one, dict):
+        return one | other
+    if isinstance(one, int):
+        return one + other
+    return max(one, other) if isinstance(one, float) else one
 
 
 def _judge(rule: Rule, scope: Scope, log: dg.DagsterLogManager) -> Outcome:

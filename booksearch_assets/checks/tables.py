@@ -12,10 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from booksearch_assets.checks.rule import Outcome, Rule, Scope
+from booksearch_assets.checks.rule import SHOWN, Outcome, Rule, Scope
 from booksearch_assets.tables.contract import Table
-
-_SHOWN = 10
 
 
 def table_rules(table: Table) -> list[Rule]:
@@ -25,11 +23,13 @@ def table_rules(table: Table) -> list[Rule]:
             "contract",
             f"Columns, types and nulls are those of the contract of {table.name}.",
             lambda scope: _contract(scope, table),
+            by_partition=True,
         ),
         Rule(
             "unique_keys",
             f"No two rows of a partition share {', '.join(table.key)}.",
             lambda scope: _unique_keys(scope, table),
+            by_partition=True,
         ),
         counts_rule(),
     ]
@@ -37,7 +37,10 @@ def table_rules(table: Table) -> list[Rule]:
 
 def counts_rule() -> Rule:
     return Rule(
-        "counts_reconcile", "Rows in = rows out + rows rejected, in every partition.", _counts_reconcile
+        "counts_reconcile",
+        "Rows in = rows out + rows rejected, in every partition.",
+        _counts_reconcile,
+        by_partition=True,
     )
 
 
@@ -65,7 +68,7 @@ def _contract(scope: Scope, table: Table) -> Outcome:
         not problems,
         {
             "partitions": len(scope.commits),
-            "problems": problems[:_SHOWN],
+            "problems": problems[:SHOWN],
             "expected": str(table.schema.remove_metadata()),
         },
     )
@@ -120,7 +123,7 @@ def _counts_reconcile(scope: Scope) -> Outcome:
         {
             "rows_in": sum(c.rows_in for c in total),
             "rows_out": sum(c.rows_out for c in total),
-            "problems": problems[:_SHOWN],
+            "problems": problems[:SHOWN],
         },
     )
 

@@ -114,7 +114,12 @@ def test_a_key_that_comes_twice_is_counted(lake: Lake) -> None:
     seed(lake, THINGS.name, _things(), partition="2016")
     found = graph(lake, THINGS.name, table_rules(THINGS), partitions=YEARS).check()["unique_keys"]
     assert not found.passed
-    assert figures(found) == {"rows": 9, "rows_with_a_repeated_key": {"2015": 2}}
+    assert figures(found) == {
+        "rows": 9,
+        "rows_with_a_repeated_key": {"2015": 2},
+        "failed": ["2015"],
+        "by_partition": "| partition | holds |\n| --- | --- |\n| 2015 | NO |\n| 2016 | yes |",
+    }
 
 
 @pytest.mark.parametrize(
