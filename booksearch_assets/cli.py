@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
+from booksearch_assets.aws.commands import aws
 from booksearch_assets.settings import Settings, SettingsError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -280,6 +281,8 @@ def sample_evaluate_clip(covers: int) -> None:
 
     sys.exit(evaluate_clip(Settings.from_environment(), covers))
 
+
+main.add_command(aws)
 
 if __name__ == "__main__":
     main()
