@@ -118,6 +118,12 @@ class EmrServerlessLauncher(SparkLauncher):
                 messages.forward(to_the_end=True)
         if job_run["state"] == "SUCCESS":
             job_run = self._billed(jobs, job_run)
+        return self._settle(job_run, messages, budget, stage, s3)
+
+    def _settle(
+        self, job_run: dict[str, Any], messages: JobMessages, budget: Budget, stage: str, s3: Any
+    ) -> StageReport:
+        """The report of an ended job with what it cost. Raises an `EmrError` where it did not end well."""
         usage, source = usage_of(job_run), "billed"
         if not usage.is_known:
             usage, source = messages.used, "counted by the job"
@@ -202,6 +208,8 @@ class EmrServerlessLauncher(SparkLauncher):
             "spark.sql.session.timeZone": "UTC",
             "spark.sql.parquet.compression.codec": "zstd",
             "spark.sql.execution.arrow.maxRecordsPerBatch": "2048",
+            # The end of the driver's log is what a failure shows; bars would fill it.
+            "spark.ui.showConsoleProgress": "false",
         }
         if self.archive:
             python = "./environment/bin/python"

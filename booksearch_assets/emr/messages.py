@@ -115,7 +115,7 @@ class JobMessages(dg.PipesMessageReader):
             while True:
                 key = f"{self._folder.messages_prefix}/{self._next_chunk}.json"
                 chunk = self._read(key, self._patience if to_the_end else Patience(total=0))
-                self._next_chunk += 1
+                self._next_chunk, self.fault = self._next_chunk + 1, ""
                 for line in chunk.splitlines():
                     self._hand_on(json.loads(line))
         except ClientError as error:

@@ -6,7 +6,6 @@ needs boto3 and the stages' own packages.
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -92,5 +91,4 @@ def spark_session() -> SparkSession:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
     main()
