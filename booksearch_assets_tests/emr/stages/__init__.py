@@ -1,0 +1,1 @@
+"""Stages that jobs of the tests run in a moment."""

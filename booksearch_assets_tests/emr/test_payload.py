@@ -1,0 +1,52 @@
+"""The driver's side: an entry point that knows no Dagster, and runs a stage on the Spark that its job asks for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from booksearch_assets.emr import payload
+from booksearch_assets_tests.emr.conftest import MakeStep
+from booksearch_assets_tests.emr.serverless import BUCKET, LocalServerless
+from booksearch_assets_tests.emr.stages.spark_rows import SparkRowsParams
+from booksearch_assets_tests.emr.step import report_of
+
+ENTRY_POINT = """
+from booksearch_assets.emr.payload import main
+
+main("booksearch_assets_tests.emr.stages")
+"""
+SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+
+def test_a_payload_that_nobody_submitted_fails_and_does_not_pretend() -> None:
+    answer = subprocess.run([sys.executable, payload.__file__], capture_output=True, text=True, env={})
+    assert answer.returncode != 0
+    assert "runs as a job that booksearch_assets submitted" in answer.stderr
+
+
+def test_the_driver_needs_no_dagster_and_starts_no_spark_before_its_stage() -> None:
+    code = (
+        "import sys, booksearch_assets.emr.payload; "
+        "print([m for m in ('dagster', 'dagster_aws', 'pyspark', 'torch') if m in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.spark
+def test_a_stage_runs_on_a_session_with_the_settings_of_its_job(
+    make_step: MakeStep, service: LocalServerless
+) -> None:
+    service.client("s3").put_object(Bucket=BUCKET, Key="spark.py", Body=ENTRY_POINT.encode())
+    launched = make_step({"base_config": {"spark.driver.extraJavaOptions": SHORT_LIVED}})
+    step = replace(launched, stage="spark_rows", params=SparkRowsParams(rows=11), entry_point="spark.py")
+    report = report_of(step.run())
+    assert report["counts"][""] == {"rows_in": 11, "rows_out": 6, "rejected": {"odd": 5}}
+    figures = report["figures"]
+    assert figures["spark.sql.shuffle.partitions"] == "2"
+    assert figures["spark.driver.memory"] == "512m"
+    assert figures["spark.driver.extraJavaOptions"].endswith(SHORT_LIVED)
