@@ -7,17 +7,23 @@ so that the partitions show what a partial failure looks like.
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import aiohttp
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,10 +42,19 @@ PORT = 3210
 PAGES = {
     "graph": "/asset-groups/",
     "embeddings": "/assets/books/cover_embeddings?view=partitions",
-    "partial_failure": "/assets/books/cover_images?view=partitions",
     "checks": "/assets/books/collection?view=checks",
-    "plots": "/assets/books/cover_images?view=plots",
 }
+PAGES_AFTER_A_FAILURE = {"partial_failure": "/assets/books/cover_images?view=partitions"}
+PLOT_PAGE, PLOT = "/assets/books/cover_urls?view=events", "heights_histogram"
+SHOW_PLOT = f"""(() => {{
+  const rows = [...document.querySelectorAll("tr")];
+  const row = rows.find(row => row.cells[0]?.innerText.trim() === "{PLOT}");
+  const link = row && [...row.querySelectorAll("*")].find(e => !e.children.length && e.innerText.includes("Show Markdown"));
+  link?.click();
+  return Boolean(link);
+}})()"""
+PLOT_IS_SHOWN = "Boolean(document.querySelector('img[src^=\"data:image\"]'))"
+DEBUGGING_PORT = 9333
 
 
 def main() -> int:
@@ -49,8 +64,13 @@ def main() -> int:
         home = Path(folder) / "home"
         shutil.copytree(demo.home, home)
         os.environ["BOOKSEARCH_HOME"] = str(home)
+        with _ui():
+            _photograph(PAGES)
+            asyncio.run(_photograph_plot(IMAGES / "plot.png"))
+        # While the UI runs, so does the sample world's covers service.
         fail_before_the_last_years(Settings.from_environment())
-        _photograph_all()
+        with _ui():
+            _photograph(PAGES_AFTER_A_FAILURE)
     return 0
 
 
@@ -82,12 +102,13 @@ def fail_before_the_last_years(settings: Settings, years: int = 2) -> None:
         raise RuntimeError("the covers service was to fail, and did not")
 
 
-def _photograph_all() -> None:
+@contextmanager
+def _ui() -> Iterator[None]:
+    """The Dagster UI for the time of the block."""
     ui = subprocess.Popen([sys.executable, "-m", "booksearch_assets.cli", "ui", "--port", str(PORT)])
     try:
         _wait(f"http://127.0.0.1:{PORT}/server_info")
-        for name, page in PAGES.items():
-            _photograph(f"http://127.0.0.1:{PORT}{page}", IMAGES / f"{name}.png")
+        yield
     finally:
         ui.terminate()
         ui.wait(60)
@@ -104,7 +125,12 @@ def _wait(url: str, seconds: float = 180) -> None:
     raise TimeoutError(f"the Dagster UI did not answer at {url} within {seconds:.0f} s")
 
 
-def _photograph(url: str, file: Path) -> None:
+def _photograph(pages: Mapping[str, str]) -> None:
+    for name, page in pages.items():
+        _save_page(f"http://127.0.0.1:{PORT}{page}", IMAGES / f"{name}.png")
+
+
+def _save_page(url: str, file: Path) -> None:
     """A page after its data has come: virtual time passes only while nothing is being loaded."""
     quiet = [
         "--disable-gpu",
@@ -123,6 +149,55 @@ def _photograph(url: str, file: Path) -> None:
     ]
     command += ["--virtual-time-budget=30000", f"--screenshot={file}", url]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
+
+
+async def _photograph_plot(file: Path) -> None:
+    """The plot of one year's metadata, which the UI shows in a dialog: a person clicks, and so does this."""
+    browser = subprocess.Popen(
+        [
+            "chromium",
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--window-size=1400,700",
+            f"--remote-debugging-port={DEBUGGING_PORT}",
+            f"http://127.0.0.1:{PORT}{PLOT_PAGE}",
+        ],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait(f"http://127.0.0.1:{DEBUGGING_PORT}/json/list")
+        async with aiohttp.ClientSession() as http:
+            async with http.get(f"http://127.0.0.1:{DEBUGGING_PORT}/json/list") as answer:
+                tabs = await answer.json()
+            address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
+            async with http.ws_connect(address, max_msg_size=0) as tab:
+                await _until(tab, SHOW_PLOT)
+                await _until(tab, PLOT_IS_SHOWN)
+                await asyncio.sleep(1)
+                picture = await _ask(tab, "Page.captureScreenshot", format="png")
+        file.write_bytes(base64.b64decode(picture["data"]))
+    finally:
+        browser.terminate()
+        browser.wait(60)
+
+
+async def _until(tab: aiohttp.ClientWebSocketResponse, script: str, seconds: float = 90) -> None:
+    """Run a script in the page until it answers true."""
+    deadline = time.monotonic() + seconds
+    while not (await _ask(tab, "Runtime.evaluate", expression=script))["result"].get("value"):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the page did not come so far within {seconds:.0f} s: {script}")
+        await asyncio.sleep(0.5)
+
+
+async def _ask(tab: aiohttp.ClientWebSocketResponse, method: str, **params: Any) -> dict[str, Any]:
+    """One call of the Chrome DevTools protocol (https://chromedevtools.github.io/devtools-protocol/)."""
+    await tab.send_json({"id": 1, "method": method, "params": params})
+    while True:
+        message = await tab.receive_json()
+        if message.get("id") == 1:
+            return dict(message["result"])
 
 
 if __name__ == "__main__":

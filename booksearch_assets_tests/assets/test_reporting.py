@@ -19,7 +19,6 @@ from booksearch_assets.assets.reporting import (
     inputs_of,
     markdown_table,
     preview,
-    record_partitions,
 )
 from booksearch_assets.tables.books import COVER_BYTES, EDITIONS, KNOWN_ITEMS, cover_vectors
 from booksearch_assets.tables.counts import Counts
@@ -158,24 +157,3 @@ def test_a_vector_table_of_any_width_can_be_shown(lake: Lake) -> None:
 def test_inputs_name_table_partition_and_version(lake: Lake) -> None:
     whole, year = commit_people(lake, 1), commit_people(lake, 2, partition="2015")
     assert inputs_of(whole, None, year) == {"test/people": whole.version, "test/people/2015": year.version}
-
-
-def test_each_partition_of_a_range_has_its_own_metadata() -> None:
-    years = dg.StaticPartitionsDefinition(["2015", "2016"])
-
-    @dg.asset(partitions_def=years, backfill_policy=dg.BackfillPolicy.single_run())
-    def made(context: dg.AssetExecutionContext) -> None:
-        record_partitions(context, {year: {"rows": int(year)} for year in context.partition_keys})
-
-    with dg.DagsterInstance.ephemeral() as instance:
-        result = dg.materialize(
-            [made],
-            instance=instance,
-            tags={"dagster/asset_partition_range_start": "2015", "dagster/asset_partition_range_end": "2016"},
-        )
-        events = [
-            event.step_materialization_data.materialization
-            for event in result.get_asset_materialization_events()
-        ]
-    shown = {event.partition: event.metadata["rows"].value for event in events}
-    assert shown == {"2015": 2015, "2016": 2016}
