@@ -23,6 +23,8 @@ _GRAPH = {"spark", "materialised"}
 """Fixtures that are dear to make: a JVM, and a whole graph that uses it."""
 
 
+# Before the plugin that reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests go to the same worker: those that share a JVM and graph, or a server, else those of a file."""
     for item in items:
