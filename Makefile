@@ -24,7 +24,7 @@ doctor: $(VENV)/.installed ## Examine this machine and deployment
 	$(BIN)/booksearch doctor
 
 test: java $(VENV)/.installed-test lint ## Lint, types, import rules, definitions, and all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,21 +21,33 @@ if TYPE_CHECKING:
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-_GRAPH = {"spark", "materialised"}
-"""Fixtures that are dear to make: a JVM, and a whole graph that uses it."""
+_DEAR = {
+    "graph": re.compile(r"\b(spark: |materialised\b|changeable\b)"),
+    "milvus": re.compile(r"\bmark\.milvus\b"),
+}
+"""What is dear to make, a JVM with a graph, and a server, by how a test file asks for it."""
 
 
-# Before the plugin that reads the groups.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests go to the same worker: those that share a JVM and graph, or a server, else those of a file."""
-    for item in items:
-        group = item.nodeid.split("::")[0]
-        if _GRAPH & set(getattr(item, "fixturenames", ())):
-            group = "graph"
-        elif item.get_closest_marker("milvus"):
-            group = "milvus"
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests that share what is dear go to one worker, the others file by file.
+
+    Not by the plugin's own marks: its version 3.8 does not see them under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return _shared_group(config.rootpath / file) or file
+
+    return Scheduling(config, log)
+
+
+@lru_cache
+def _shared_group(file: Path) -> str | None:
+    text = file.read_text()
+    return next((group for group, asks in _DEAR.items() if asks.search(text)), None)
 
 
 @pytest.fixture(scope="session")
