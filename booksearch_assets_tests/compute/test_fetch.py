@@ -393,6 +393,9 @@ def test_rows_are_saved_as_time_passes(cache: ShardStore) -> None:
 
 
 FETCH = """
+import signal
+# A process that is started in the background may have been told to ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 import pyarrow as pa
 from booksearch_assets.compute.fetch import FetchPolicy, fetch_missing
