@@ -61,9 +61,6 @@ class EmrServerlessLauncher(SparkLauncher):
     budget_usd: float = Field(
         default=0.0, ge=0, description="A job that has cost more than this is cancelled; 0 sets no limit."
     )
-    base_config: dict[str, str] = Field(
-        default_factory=dict, description="More Spark settings for every stage."
-    )
 
     def run(
         self,
@@ -198,18 +195,12 @@ class EmrServerlessLauncher(SparkLauncher):
     def _settings(self, tuning: SparkTuning, input_bytes: int) -> dict[str, str]:
         planned = plan_shuffle(input_bytes, self.executor_cores * self.max_executors)
         settings = {
+            **self.stage_settings(tuning),
             "spark.driver.cores": str(self.driver_cores),
-            "spark.driver.memory": tuning.driver_memory,
             "spark.executor.cores": str(self.executor_cores),
             "spark.executor.memory": self.executor_memory,
             "spark.dynamicAllocation.maxExecutors": str(self.max_executors),
             "spark.sql.shuffle.partitions": str(tuning.shuffle_partitions or planned),
-            "spark.sql.files.maxPartitionBytes": tuning.max_partition_bytes,
-            "spark.sql.session.timeZone": "UTC",
-            "spark.sql.parquet.compression.codec": "zstd",
-            "spark.sql.execution.arrow.maxRecordsPerBatch": "2048",
-            # The end of the driver's log is what a failure shows; bars would fill it.
-            "spark.ui.showConsoleProgress": "false",
         }
         if self.archive:
             python = "./environment/bin/python"

@@ -50,6 +50,10 @@ class SparkTuning(dg.Config):
 class SparkLauncher(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     """Runs a stage of `compute` somewhere with Spark."""
 
+    base_config: dict[str, str] = Field(
+        default_factory=dict, description="More Spark settings for every stage."
+    )
+
     @abstractmethod
     def run(
         self,
@@ -64,14 +68,23 @@ class SparkLauncher(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
         `context` is that of the asset, for launchers whose work outlives this process. Raises whatever stops the stage.
         """
 
+    def stage_settings(self, tuning: SparkTuning) -> dict[str, str]:
+        """The settings that a stage needs wherever it runs; `base_config` comes after all others."""
+        return {
+            "spark.driver.memory": tuning.driver_memory,
+            "spark.sql.files.maxPartitionBytes": tuning.max_partition_bytes,
+            "spark.sql.session.timeZone": "UTC",
+            "spark.sql.parquet.compression.codec": "zstd",
+            "spark.sql.execution.arrow.maxRecordsPerBatch": "2048",
+            # Bars would fill the log, whose end is what a failure shows.
+            "spark.ui.showConsoleProgress": "false",
+        }
+
 
 class LocalSparkLauncher(SparkLauncher):
     """Spark inside this process, on all cores of this machine."""
 
     master: str = Field(default="local[*]", description="Spark master.")
-    base_config: dict[str, str] = Field(
-        default_factory=dict, description="More Spark settings for every stage."
-    )
 
     def run(
         self,
@@ -114,16 +127,11 @@ class LocalSparkLauncher(SparkLauncher):
 
     def _settings(self, tuning: SparkTuning) -> dict[str, str]:
         return {
+            **self.stage_settings(tuning),
             "spark.master": self.master,
             "spark.app.name": "booksearch_assets",
-            "spark.driver.memory": tuning.driver_memory,
             "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
-            "spark.sql.files.maxPartitionBytes": tuning.max_partition_bytes,
-            "spark.sql.session.timeZone": "UTC",
-            "spark.sql.parquet.compression.codec": "zstd",
-            "spark.sql.execution.arrow.maxRecordsPerBatch": "2048",
             "spark.ui.enabled": "false",
-            "spark.ui.showConsoleProgress": "false",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             **self.base_config,
