@@ -30,8 +30,11 @@ def own_run(instance: dg.DagsterInstance) -> Iterator[str]:
     run_id = str(uuid.uuid4())
     path = _folder(instance) / f"{run_id}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
+    unlocked = path.with_suffix(".new")
+    with unlocked.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        # Locked before others can find it, or they would take it for that of a dead run.
+        unlocked.rename(path)
         try:
             yield run_id
         finally:
