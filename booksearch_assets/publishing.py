@@ -24,8 +24,6 @@ from booksearch_assets.search.shell import ALIAS
 from booksearch_assets.search.versions import Published, State, Version, Versions
 from booksearch_assets.settings import Settings
 
-_MINUTE = "%Y-%m-%d %H:%M"
-
 
 def show_versions(settings: Settings, as_json: bool) -> None:
     """Print every version of the collection, the newest first."""
@@ -69,19 +67,22 @@ def _say(published: Published) -> None:
 
 
 def _table(versions: Sequence[Version]) -> Table:
-    table = Table(
-        "", "collection", "dump", "model", "rows", "quality", "checks", "made", box=None, pad_edge=False
-    )
+    """As narrow as can be: names are there to be copied, so no cell is cut, however narrow the terminal."""
+    table = Table("", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    longest = max(len(version.collection) for version in versions)
+    table.add_column("collection", no_wrap=True, min_width=longest)
+    table.add_column("dump", no_wrap=True, min_width=len("2026-01-31"))
+    for name, word in (("rows", "rows"), ("MRR", "caption"), ("checks", "passed"), ("model", "model")):
+        table.add_column(name, overflow="fold", min_width=len(word))
     for version in versions:
         table.add_row(
             "live" if version.live else "",
             version.collection,
             version.dump_date,
-            version.model_id,
             "" if version.rows is None else f"{version.rows:,}",
             _measures(version.quality),
             _checks(version),
-            _minute(version.made),
+            version.model_id,
         )
     return table
 
@@ -89,7 +90,7 @@ def _table(versions: Sequence[Version]) -> Table:
 def _measures(quality: Mapping[str, float]) -> str:
     """The mean reciprocal ranks, by kind of query."""
     kinds = {name.removesuffix("_mrr"): value for name, value in quality.items() if name.endswith("_mrr")}
-    return ", ".join(f"{kind} MRR {value:.3f}" for kind, value in sorted(kinds.items()))
+    return ", ".join(f"{kind} {value:.3f}" for kind, value in sorted(kinds.items()))
 
 
 def _checks(version: Version) -> str:
@@ -97,10 +98,6 @@ def _checks(version: Version) -> str:
     if version.state is not State.READY:
         return version.state.value
     return "; ".join(version.objections) or "passed"
-
-
-def _minute(moment: datetime) -> str:
-    return moment.astimezone().strftime(_MINUTE)
 
 
 def _plain(version: Version) -> dict[str, Any]:

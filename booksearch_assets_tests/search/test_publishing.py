@@ -88,12 +88,10 @@ def test_versions_are_listed_published_and_rolled_back_while_a_run_holds_every_l
     code, listed = _call("versions")
     lines = listed.splitlines()
     assert code == 0
-    assert lines[0].split() == ["collection", "dump", "model", "rows", "quality", "checks", "made"]
+    assert lines[0].split() == ["collection", "dump", "rows", "MRR", "checks", "model"]
     assert bad in lines[1] and "self_match failed" in lines[1]
     assert lines[2].startswith("live") and new in lines[2] and "2026-01-31" in lines[2]
-    assert (
-        "letters" in lines[2] and "24" in lines[2] and "title MRR 0.500" in lines[2] and "passed" in lines[2]
-    )
+    assert "letters" in lines[2] and "24" in lines[2] and "title 0.500" in lines[2] and "passed" in lines[2]
     assert old in lines[3] and not lines[3].startswith("live")
     assert _call("rollback") == (0, f"{old} is live, and replaced {new}\n")
 
