@@ -21,9 +21,10 @@ from booksearch_assets.automation.partitions import POOL_VECTOR_STORE
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.search.versions import collection_name
+from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.fingerprint import recipe
-from booksearch_assets.tables.lake import Commit, Lake
+from booksearch_assets.tables.lake import Lake
 from booksearch_assets.vectorstores.contract import VectorStore
 from booksearch_assets.vectorstores.errors import VectorStoreError
 

@@ -12,6 +12,7 @@ from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_
 from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
+from booksearch_assets.openlibrary.rules import rules_version
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
@@ -20,7 +21,7 @@ from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.fingerprint import recipe
 
 CODE_VERSION = "1"
-"""Raised when the same books and sizes give other rows."""
+"""Raised when a change of the stage gives other rows. Changes of the rules in `openlibrary` count by themselves."""
 
 
 class CoverUrlsConfig(RebuildConfig):
@@ -64,6 +65,7 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
         settings = {
             "min_side": config.min_side,
             "base_url": open_library.covers_url,
+            "rules": rules_version(),
             "code": CODE_VERSION,
         }
         # Sizes are no part of it, for the reason that automation passes over them.

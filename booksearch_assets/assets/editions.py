@@ -14,17 +14,18 @@ from booksearch_assets.assets.rebuild import RebuildConfig, unchanged_metadata
 from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
 from booksearch_assets.automation.conditions import follow_settled_changes
 from booksearch_assets.automation.partitions import POOL_SPARK
+from booksearch_assets.openlibrary.rules import rules_version
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
 from booksearch_assets.tables.books import EDITIONS, QUARANTINE
+from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.fingerprint import recipe
-from booksearch_assets.tables.lake import Commit
 
 SOURCES = ("editions", "works", "authors")
 
 
 CODE_VERSION = "1"
-"""Raised when the same dump gives other rows."""
+"""Raised when a change of the stage gives other rows. Changes of the rules in `openlibrary` count by themselves."""
 
 
 class EditionsConfig(RebuildConfig):
@@ -60,7 +61,13 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
         dumps = {source: store.resolve(dump_table(source)) for source in SOURCES}
         dump_date = date.fromisoformat(dumps["editions"].facts["dump_date"])
         made_from = recipe(
-            dumps.values(), {**_content(dumps), "first_year": first_year, "code": CODE_VERSION}
+            dumps.values(),
+            {
+                **_content(dumps),
+                "first_year": first_year,
+                "rules": rules_version(),
+                "code": CODE_VERSION,
+            },
         )
         held = store.current(EDITIONS.name)
         if held and held.recipe == made_from and store.size(held) == held.size and not config.again:

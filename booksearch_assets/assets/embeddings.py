@@ -22,9 +22,10 @@ from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
 from booksearch_assets.tables.books import EMBEDDING_REJECTIONS
+from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.counts import Counts, StageReport
 from booksearch_assets.tables.fingerprint import recipe
-from booksearch_assets.tables.lake import Commit, Lake
+from booksearch_assets.tables.lake import Lake
 
 CODE_VERSION = "1"
 """Raised when the same covers and bundle give other rows."""

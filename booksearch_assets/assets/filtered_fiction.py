@@ -14,6 +14,7 @@ from booksearch_assets.assets.reporting import commit_metadata, definition_metad
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
 from booksearch_assets.openlibrary.profiles import profile
+from booksearch_assets.openlibrary.rules import rules_version
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
 from booksearch_assets.tables.books import EDITIONS, FILTER_REJECTIONS, FILTERED_FICTION
@@ -21,7 +22,7 @@ from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.fingerprint import recipe
 
 CODE_VERSION = "1"
-"""Raised when the same editions and profile give other rows."""
+"""Raised when a change of the stage gives other rows. Changes of the rules in `openlibrary` count by themselves."""
 
 _PARQUET_RATIO = 4
 """Bytes of rows for each byte of their Parquet."""
@@ -63,7 +64,15 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
         store = lake.open()
         editions = store.resolve(EDITIONS.name)
         dump_year = date.fromisoformat(editions.facts["dump_date"]).year
-        made_from = recipe([editions], {"profile": chosen.name, "dump_year": dump_year, "code": CODE_VERSION})
+        made_from = recipe(
+            [editions],
+            {
+                "profile": chosen.name,
+                "dump_year": dump_year,
+                "rules": rules_version(),
+                "code": CODE_VERSION,
+            },
+        )
         recipes = dict.fromkeys(partitions_of(context), made_from)
         rebuild = Rebuild(context, store, FILTERED_FICTION, recipes, recipes if config.again else ())
         if not rebuild.partitions:

@@ -26,9 +26,9 @@ from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_OPEN_LIBRARY
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
+from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.fingerprint import recipe
-from booksearch_assets.tables.lake import Commit
 from booksearch_assets.tables.shards import ShardStore
 
 if TYPE_CHECKING:

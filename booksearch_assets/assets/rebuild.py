@@ -13,9 +13,10 @@ import dagster as dg
 from pydantic import Field
 
 from booksearch_assets.assets.reporting import Metadata, counts_metadata
+from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.contract import Table
 from booksearch_assets.tables.fingerprint import rows_fingerprint
-from booksearch_assets.tables.lake import Commit, Lake, LakeError
+from booksearch_assets.tables.lake import Lake, LakeError
 
 # Dagster's own mark of an output whose events were logged in the body; with it, it adds none of its own for the range.
 _EVENTS_ARE_LOGGED = "__source_asset_observation__"
@@ -45,7 +46,8 @@ class Rebuild:
         recipes: Mapping[str, str],
         again: Collection[str] = (),
     ) -> None:
-        self._context, self._table, self.recipes = context, table, recipes
+        self._context = context
+        self._code_version = context.assets_def.code_versions_by_key.get(context.asset_key) or ""
         self._before = {partition: lake.current(table.name, partition) for partition in recipes}
         same = {
             partition: commit
@@ -77,10 +79,7 @@ class Rebuild:
                 tags={
                     "dagster/data_version": commit.data_version,
                     "dagster/data_version_is_user_provided": "true",
-                    "dagster/code_version": self._context.assets_def.code_versions_by_key.get(
-                        self._context.asset_key
-                    )
-                    or "",
+                    "dagster/code_version": self._code_version,
                 },
             )
         )
@@ -115,5 +114,5 @@ def unchanged_metadata(commit: Commit) -> Metadata:
 
 
 def partitions_of(context: dg.AssetExecutionContext) -> Sequence[str]:
-    """The partitions of this run, in order."""
-    return list(context.partition_keys)
+    """The partitions of this run, in order: Dagster gives those of a range as a set."""
+    return sorted(context.partition_keys)

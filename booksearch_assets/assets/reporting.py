@@ -11,9 +11,10 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.contract import Table
 from booksearch_assets.tables.counts import Counts
-from booksearch_assets.tables.lake import Commit, Lake
+from booksearch_assets.tables.lake import Lake
 
 Metadata = dict[str, Any]
 _PREVIEW_ROWS = 5

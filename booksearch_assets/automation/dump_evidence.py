@@ -15,7 +15,8 @@ from booksearch_assets.automation.dump_decision import Attempt, Held, Offer
 from booksearch_assets.automation.jobs import DUMP_DATE_TAG, MAX_RUNTIME
 from booksearch_assets.openlibrary.dump_site import DumpSite, NoSoundDump
 from booksearch_assets.search.publications import published_table
-from booksearch_assets.tables.lake import Commit, Lake
+from booksearch_assets.tables.commit import Commit
+from booksearch_assets.tables.lake import Lake
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,

@@ -16,7 +16,8 @@ from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
-from booksearch_assets.tables.lake import Commit, Lake
+from booksearch_assets.tables.commit import Commit
+from booksearch_assets.tables.lake import Lake
 
 SHOWN = 10
 """How many problems a check lists."""

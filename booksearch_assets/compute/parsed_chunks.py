@@ -16,7 +16,6 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +24,12 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from booksearch_assets.openlibrary.chunks import PARSINGS, DamagedChunk, Source, parse_chunk
+from booksearch_assets.openlibrary.rules import rules_version
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _LINES = pa.schema([("lines", pa.int64())])
-_PARSER = "booksearch_assets.openlibrary"
 _DIGITS = 16
 
 
@@ -125,18 +124,8 @@ def _keep_only(filesystem: pafs.FileSystem, place: str, source: Source, name: st
 
 def _digest(uris: Sequence[str], dump_year: int) -> str:
     """Names the rows by what they depend on. A landed chunk never changes: its URI stands for its bytes."""
-    depends = json.dumps([_parser(), dump_year, list(uris)])
+    depends = json.dumps([rules_version(), dump_year, list(uris)])
     return hashlib.sha256(depends.encode()).hexdigest()[:_DIGITS]
-
-
-def _parser() -> str:
-    """A checksum of the code that parses: a number to raise by hand would be forgotten just when a rule is mended."""
-    files = sorted(
-        (file.name, file.read_bytes())
-        for file in resources.files(_PARSER).iterdir()
-        if file.name.endswith(".py")
-    )
-    return hashlib.sha256(b"".join(content for _, content in files)).hexdigest()
 
 
 def _file_name(number: int) -> str:

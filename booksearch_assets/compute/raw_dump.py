@@ -25,7 +25,8 @@ from booksearch_assets.compute.unfinished_landings import (
     find_whole,
 )
 from booksearch_assets.openlibrary.dump_site import LATEST, DumpFile, DumpKind, DumpSite, NoSoundDump
-from booksearch_assets.tables.lake import Commit, Lake, PendingVersion
+from booksearch_assets.tables.commit import Commit
+from booksearch_assets.tables.lake import Lake, PendingVersion
 
 Progress = Callable[[str, int, int | None], None]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from booksearch_assets.tables.lake import Commit, Lake, begun_at
+from booksearch_assets.tables.commit import Commit
+from booksearch_assets.tables.lake import Lake, begun_at
 
 
 class Reason(StrEnum):

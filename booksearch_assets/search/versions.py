@@ -24,7 +24,8 @@ from booksearch_assets.search.publications import (
     record_publication,
     was_rolled_back,
 )
-from booksearch_assets.tables.lake import Commit, Lake, begun_at
+from booksearch_assets.tables.commit import Commit
+from booksearch_assets.tables.lake import Lake, begun_at
 from booksearch_assets.tables.pruning import is_abandoned, prune
 from booksearch_assets.tables.verdicts import objections, read_verdict
 from booksearch_assets.vectorstores.contract import VectorStore

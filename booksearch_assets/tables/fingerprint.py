@@ -9,15 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.contract import Table
-
-if TYPE_CHECKING:
-    from booksearch_assets.tables.lake import Commit
 
 _DIGITS = 16
 

@@ -15,12 +15,11 @@ rows mean (`tables.books`), append-only caches (`tables.shards`), anything of Da
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.contract import Table
 from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.fingerprint import rows_fingerprint
@@ -50,38 +50,6 @@ class LakeError(Exception):
 
 class NotCommitted(LakeError):
     """A table or partition was read that no run has committed yet."""
-
-
-@dataclass(frozen=True)
-class Commit:
-    """The record of one committed version of one partition (`partition` is "" for an unpartitioned table).
-
-    `path` is the folder that holds its files, in the form of `Lake.uri`; `inputs` maps "table/partition" to the
-    version read; `facts` are JSON values that a later stage or the UI needs (dump date, bundle id, ...). `data_version`
-    is equal for two versions of the same rows, and `recipe` for two that were made from the same
-    (`tables.fingerprint`).
-    """
-
-    table: str
-    partition: str
-    version: str
-    path: str
-    rows: int
-    size: int
-    counts: Counts | None
-    data_version: str
-    inputs: dict[str, str] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    recipe: str = ""
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, indent=1)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Commit:
-        data = json.loads(text)
-        data["counts"] = Counts.from_json(data["counts"]) if data["counts"] else None
-        return cls(**data)
 
 
 class Lake:

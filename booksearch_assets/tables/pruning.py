@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 import pyarrow.fs as pafs
 
-from booksearch_assets.tables.lake import PENDING_GRACE, Commit, Lake, begun_at
+from booksearch_assets.tables.commit import Commit
+from booksearch_assets.tables.lake import PENDING_GRACE, Lake, begun_at
 
 _Key = tuple[str, str]
 """What the `inputs` of a commit say of another one: table and partition, and version."""

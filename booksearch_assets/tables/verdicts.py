@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from booksearch_assets.tables.lake import Commit, Lake, LakeError
+from booksearch_assets.tables.commit import Commit
+from booksearch_assets.tables.lake import Lake, LakeError
 
 
 @dataclass(frozen=True)

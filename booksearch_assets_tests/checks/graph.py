@@ -15,8 +15,9 @@ from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
+from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.counts import Counts
-from booksearch_assets.tables.lake import WHOLE, Commit, Lake
+from booksearch_assets.tables.lake import WHOLE, Lake
 
 YEARS = dg.StaticPartitionsDefinition(["2015", "2016", "2017", "2018"])
 

@@ -20,9 +20,10 @@ from booksearch_assets.checks.tables import counts_rule, freshness_rule, table_r
 from booksearch_assets.clip.bundle import Bundle
 from booksearch_assets.compute.landing import land
 from booksearch_assets.tables.books import COVER_IMAGES
+from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.contract import Column, Table, strings
 from booksearch_assets.tables.counts import Counts
-from booksearch_assets.tables.lake import Commit, Lake
+from booksearch_assets.tables.lake import Lake
 from booksearch_assets_tests.checks.graph import YEARS, figures, graph, seed
 
 THINGS = Table(

@@ -77,7 +77,7 @@ def test_rows_of_other_chunks_years_or_parsers_are_never_taken_and_are_dropped(
     assert parse_chunks(spark, landed["authors"], Source.AUTHORS, 2025, root).kept == 2
     assert parse_chunks(spark, landed["authors"][:1], Source.AUTHORS, 2025, root).kept == 0
     assert parse_chunks(spark, landed["authors"][:1], Source.AUTHORS, 2026, root).kept == 0
-    monkeypatch.setattr(parsed_chunks, "_PARSER", "booksearch_assets.tables")
+    monkeypatch.setattr(parsed_chunks, "rules_version", lambda: "other rules")
     last = parse_chunks(spark, landed["authors"][:1], Source.AUTHORS, 2026, root)
     assert (last.parsed, last.kept) == (1, 0)
     assert sorted(Path(root).iterdir()) == sorted([Path(works.folder), Path(last.folder)])

@@ -235,6 +235,25 @@ def test_another_model_makes_a_collection_beside_the_old_one_and_fetches_nothing
     assert held == {first["collection"]: first["bundle_id"], second["collection"]: other_id}
 
 
+def test_another_filter_profile_asks_only_for_covers_that_were_never_wanted_before(
+    changeable: Deployment,
+) -> None:
+    assets = ("books/filtered_fiction", "books/cover_urls", "books/cover_images")
+    keys = [dg.AssetKey(asset.split("/")) for asset in assets]
+    before = State.of(changeable)
+    result = changeable.run(*assets, config=run_config(keys, filter_profile="article"))
+    assert result.success, failures(result)
+    other = State.of(changeable)
+    wanted = {row["cover_id"] for row in filtered(changeable).values() if row["cover_id"]}
+    assert other.fetched - before.fetched == wanted - before.fetched
+    result = changeable.run(*assets, config=run_config(keys))
+    assert result.success, failures(result)
+    assert State.of(changeable).fetched == other.fetched
+    requests = [m.metadata["requests_in_this_run"].value for m in _made(changeable, "cover_images")]
+    assert requests
+    assert set(requests) == {0}
+
+
 def test_rows_that_were_damaged_are_made_again(changeable: Deployment) -> None:
     lake = changeable.lake
     commit = next(

@@ -18,7 +18,8 @@ from booksearch_assets.search.versions import (
     collection_name,
     collection_table,
 )
-from booksearch_assets.tables.lake import Commit, Lake
+from booksearch_assets.tables.commit import Commit
+from booksearch_assets.tables.lake import Lake
 from booksearch_assets.tables.verdicts import Verdict, record_verdict
 from booksearch_assets.vectorstores.contract import CollectionSpec, VectorStore
 from booksearch_assets_tests.search.library import covers, fiction

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.contract import Column, Table
-from booksearch_assets.tables.lake import WHOLE, Commit, Lake
+from booksearch_assets.tables.lake import WHOLE, Lake
 
 PEOPLE = Table(
     name="test/people",

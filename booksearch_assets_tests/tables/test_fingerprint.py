@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from booksearch_assets.tables.books import COVER_IMAGES
+from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.contract import Column, Table
 from booksearch_assets.tables.fingerprint import recipe, rows_fingerprint
-from booksearch_assets.tables.lake import Commit
 
 TABLE = Table(
     name="people",

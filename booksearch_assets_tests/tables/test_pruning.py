@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from booksearch_assets.tables.lake import PENDING_GRACE, Commit, Lake, LakeError
+from booksearch_assets.tables.commit import Commit
+from booksearch_assets.tables.lake import PENDING_GRACE, Lake, LakeError
 from booksearch_assets.tables.pruning import prune
 from booksearch_assets_tests.tables.people import PEOPLE, commit_people, committed_ids, people
 
