@@ -12,6 +12,7 @@ from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_
 from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
+from booksearch_assets.compute.plan import Work
 from booksearch_assets.openlibrary.rules import rules_version
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
@@ -83,8 +84,11 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
             min_side=config.min_side,
             output=kept.path,
         )
-        input_bytes = sum(commit.size for commit in read.values()) + sizes.facts["raw_bytes"]
-        report = spark.run("cover_urls", params, config.tuning, input_bytes, context)
+        work = Work(
+            rows=sum(commit.rows for commit in read.values()) + sizes.rows,
+            input_bytes=sum(commit.size for commit in read.values()) + sizes.facts["raw_bytes"],
+        )
+        report = spark.run("cover_urls", params, config.tuning, work, context)
         for year in rebuild.partitions:
             inputs = inputs_of(fiction[year], sizes)
             dropped.commit(year, path=kept.partition_path(year, outcome="rejected"), inputs=inputs)

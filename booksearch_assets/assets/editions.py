@@ -14,6 +14,7 @@ from booksearch_assets.assets.rebuild import RebuildConfig, unchanged_metadata
 from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
 from booksearch_assets.automation.conditions import follow_settled_changes
 from booksearch_assets.automation.partitions import POOL_SPARK
+from booksearch_assets.compute.plan import Work
 from booksearch_assets.openlibrary.rules import rules_version
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
@@ -88,16 +89,12 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
             first_year=first_year,
             dump_year=dump_date.year,
         )
-        context.log.info(
-            "parsing %d lines of editions, works and authors", sum(dump.rows for dump in dumps.values())
+        work = Work(
+            rows=sum(dump.rows for dump in dumps.values()),
+            input_bytes=sum(dump.facts["raw_bytes"] for dump in dumps.values()),
         )
-        report = spark.run(
-            "editions",
-            params,
-            config.tuning,
-            sum(dump.facts["raw_bytes"] for dump in dumps.values()),
-            context,
-        )
+        context.log.info("parsing %d lines of editions, works and authors", work.rows)
+        report = spark.run("editions", params, config.tuning, work, context)
         inputs = inputs_of(*dumps.values())
         facts = {"dump_date": str(dump_date), **report.figures}
         rejects = quarantine.commit(inputs=inputs)

@@ -18,6 +18,7 @@ from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_
 from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
+from booksearch_assets.compute.plan import Work
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
@@ -96,14 +97,14 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         }
         source = _one_source(images)
         cache = vectors_cache(store.root, source, bundle.bundle_id, bundle.dimension)
-        work = _without_vector(pa.concat_tables(listed.values()), cache.index([])).cast(WORK_SCHEMA)
-        context.log.info("%d covers have no vector of %s yet", len(work), bundle.bundle_id)
+        wanted = _without_vector(pa.concat_tables(listed.values()), cache.index([])).cast(WORK_SCHEMA)
+        context.log.info("%d covers have no vector of %s yet", len(wanted), bundle.bundle_id)
         pending = store.begin(table.name)
         params = CoverEmbeddingsParams(
             lake=store.root,
             source=source,
-            work=pending.write_aside("work", work),
-            rows=len(work),
+            work=pending.write_aside("work", wanted),
+            rows=len(wanted),
             rejections=f"{pending.path}/_rejections",
             bundle=str(bundle.folder),
             rows_per_task=config.rows_per_task,
@@ -149,7 +150,8 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         report, whole = StageReport({}, 0.0), False
         try:
             if params.rows >= max(config.spark_from, 1):
-                report = spark.run("cover_embeddings", params, config.tuning, work.nbytes, context)
+                work = Work(rows=len(wanted), input_bytes=wanted.nbytes)
+                report = spark.run("cover_embeddings", params, config.tuning, work, context)
             elif params.rows:
                 report = run_here(params, model.encoder())
             whole = True

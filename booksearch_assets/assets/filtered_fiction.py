@@ -13,6 +13,7 @@ from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_
 from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
+from booksearch_assets.compute.plan import Work
 from booksearch_assets.openlibrary.profiles import profile
 from booksearch_assets.openlibrary.rules import rules_version
 from booksearch_assets.resources.lake import LakeResource
@@ -91,7 +92,8 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
             chosen.name,
             len(rebuild.partitions),
         )
-        report = spark.run("filtered_fiction", params, config.tuning, _PARQUET_RATIO * editions.size, context)
+        work = Work(rows=editions.rows, input_bytes=_PARQUET_RATIO * editions.size)
+        report = spark.run("filtered_fiction", params, config.tuning, work, context)
         facts = {"profile": chosen.name, "dump_date": editions.facts["dump_date"]}
         inputs = inputs_of(editions)
         for year in rebuild.partitions:

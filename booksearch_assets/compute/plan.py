@@ -9,6 +9,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Work:
+    """How much a stage is asked to do: rows that go in, and bytes that are read for them."""
+
+    rows: int
+    input_bytes: int
+
+
+@dataclass(frozen=True)
 class TaskPlan:
     """`tasks` contiguous slices of `rows`; none is larger than one row above another."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from booksearch_assets.compute.plan import plan_shuffle
+from booksearch_assets.compute.plan import Work, plan_shuffle
 from booksearch_assets.emr.account import Budget, usage_of
 from booksearch_assets.emr.calls import Patience, aws_client
 from booksearch_assets.emr.driver_log import driver_log_folder, driver_log_tail
@@ -67,7 +67,7 @@ class EmrServerlessLauncher(SparkLauncher):
         stage: str,
         params: Any,
         tuning: SparkTuning,
-        input_bytes: int,
+        work: Work,
         context: dg.AssetExecutionContext | None = None,
     ) -> StageReport:
         """As `SparkLauncher.run`, with the job's cost among the report's figures.
@@ -79,7 +79,7 @@ class EmrServerlessLauncher(SparkLauncher):
                 f"stage {stage} runs as a job, which needs the context of its asset; pass it to run()"
             )
         try:
-            return self._run(stage, params, tuning, input_bytes, context)
+            return self._run(stage, params, tuning, work, context)
         except EmrError as error:
             description = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
             raise dg.Failure(
@@ -91,7 +91,7 @@ class EmrServerlessLauncher(SparkLauncher):
         stage: str,
         params: Any,
         tuning: SparkTuning,
-        input_bytes: int,
+        work: Work,
         context: dg.AssetExecutionContext,
     ) -> StageReport:
         budget = Budget.in_region(self.region, self.budget_usd)
@@ -109,7 +109,7 @@ class EmrServerlessLauncher(SparkLauncher):
         with dg.open_pipes_session(
             context, JobContext(s3, folder, self._patience), messages, extras=job.to_json()
         ) as session:
-            submission = self._submission(left.name, tuning, input_bytes, session)
+            submission = self._submission(left.name, tuning, work, session)
             with in_charge_of(jobs, lambda: left_behind(jobs, step, job).job_run_id, context):
                 job_run = self._attend(jobs, submission, left, messages, budget, context)
                 messages.forward(to_the_end=True)
@@ -177,9 +177,7 @@ class EmrServerlessLauncher(SparkLauncher):
             job_run = jobs.get(job_run["jobRunId"])
         return job_run
 
-    def _submission(
-        self, name: str, tuning: SparkTuning, input_bytes: int, session: dg.PipesSession
-    ) -> Submission:
+    def _submission(self, name: str, tuning: SparkTuning, work: Work, session: dg.PipesSession) -> Submission:
         return Submission(
             name=name,
             application_id=self.application_id,
@@ -187,13 +185,13 @@ class EmrServerlessLauncher(SparkLauncher):
             entry_point=self.entry_point,
             logs_uri=self.logs_uri,
             timeout_minutes=self.timeout_minutes,
-            spark=self._settings(tuning, input_bytes),
+            spark=self._settings(tuning, work),
             driver_environment=session.get_bootstrap_env_vars(),
             tags=session.default_remote_invocation_info,
         )
 
-    def _settings(self, tuning: SparkTuning, input_bytes: int) -> dict[str, str]:
-        planned = plan_shuffle(input_bytes, self.executor_cores * self.max_executors)
+    def _settings(self, tuning: SparkTuning, work: Work) -> dict[str, str]:
+        planned = plan_shuffle(work.input_bytes, self.executor_cores * self.max_executors)
         settings = {
             **self.stage_settings(tuning),
             "spark.driver.cores": str(self.driver_cores),

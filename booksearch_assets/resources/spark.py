@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
-from booksearch_assets.compute.plan import plan_shuffle
+from booksearch_assets.compute.plan import Work, plan_shuffle
 from booksearch_assets.tables.counts import StageReport
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _JVM_ENDS_SECONDS = 30
+_NO_WORK = Work(0, 0)
 _SMALL_INPUT = 256 * 2**20
 # A small input is done before the optimising compiler has paid for itself: measured 37 % less processor time without.
 _SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -60,10 +61,10 @@ class SparkLauncher(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
         stage: str,
         params: Any,
         tuning: SparkTuning,
-        input_bytes: int,
+        work: Work,
         context: dg.AssetExecutionContext | None = None,
     ) -> StageReport:
-        """Run `booksearch_assets.compute.<stage>` with its params, over an input of about `input_bytes`.
+        """Run `booksearch_assets.compute.<stage>` with its params; `work` says how much that is.
 
         `context` is that of the asset, for launchers whose work outlives this process. Raises whatever stops the stage.
         """
@@ -91,21 +92,21 @@ class LocalSparkLauncher(SparkLauncher):
         stage: str,
         params: Any,
         tuning: SparkTuning,
-        input_bytes: int,
+        work: Work,
         context: dg.AssetExecutionContext | None = None,
     ) -> StageReport:
-        session = self.session(tuning, input_bytes)
-        planned = plan_shuffle(input_bytes, session.sparkContext.defaultParallelism)
+        session = self.session(tuning, work)
+        planned = plan_shuffle(work.input_bytes, session.sparkContext.defaultParallelism)
         session.conf.set("spark.sql.shuffle.partitions", str(tuning.shuffle_partitions or planned))
         report = import_module(f"booksearch_assets.compute.{stage}").run(session, params)
         if not isinstance(report, StageReport):
             raise TypeError(f"stage {stage} returned {type(report).__name__}, expected a StageReport")
         return report
 
-    def session(self, tuning: SparkTuning, input_bytes: int = 0) -> SparkSession:
+    def session(self, tuning: SparkTuning, work: Work = _NO_WORK) -> SparkSession:
         """The session of this process: the running one, unless its static settings are others.
 
-        A new one is started for an input of about `input_bytes`.
+        A new one is started for so much work.
         """
         # Workers run `python3` from PATH unless told otherwise, which is not the interpreter that has our packages.
         os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -119,7 +120,7 @@ class LocalSparkLauncher(SparkLauncher):
         if running is not None and not _has(running, wanted):
             _end(running)
             running = None
-        if running is None and input_bytes < _SMALL_INPUT:
+        if running is None and work.input_bytes < _SMALL_INPUT:
             wanted["spark.driver.extraJavaOptions"] = (
                 f"{_SHORT_LIVED} {wanted['spark.driver.extraJavaOptions']}"
             )

@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from booksearch_assets.compute.plan import Work
 from booksearch_assets.emr.launcher import EmrServerlessLauncher
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
 from booksearch_assets_tests.emr.serverless import BUCKET, REGION, ROLE
@@ -67,7 +68,7 @@ class Step:
         def rows(
             context: dg.AssetExecutionContext, spark: dg.ResourceParam[SparkLauncher]
         ) -> dg.MaterializeResult:
-            report = spark.run(self.stage, self.params, _TUNING, 1000, context)
+            report = spark.run(self.stage, self.params, _TUNING, Work(10, 1000), context)
             return dg.MaterializeResult(metadata={"report": report.to_json()})
 
         return rows

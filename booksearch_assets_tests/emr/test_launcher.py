@@ -192,4 +192,4 @@ def test_a_budget_without_a_price_starts_nothing(make_step: MakeStep) -> None:
 def test_a_job_needs_the_context_of_its_asset(make_step: MakeStep) -> None:
     launcher: EmrServerlessLauncher = make_step().launcher
     with pytest.raises(TypeError, match="context of its asset"):
-        launcher.run("tally", None, None, 0)  # type: ignore[arg-type]
+        launcher.run("tally", None, None, None)  # type: ignore[arg-type]
