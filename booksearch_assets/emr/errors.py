@@ -68,6 +68,18 @@ class UnfitParameters(EmrError):
     """The parameters of a stage cannot be handed to a job."""
 
 
+class PackageMissing(EmrError):
+    """The package that a job needs has not been uploaded."""
+
+
+class PackageOutdated(EmrError):
+    """The package that a job would take has other code than this process."""
+
+
+class ModelMissing(EmrError):
+    """The model bundle that a job needs has not been uploaded."""
+
+
 class RequestRefused(EmrError):
     """The service said no: a wrong argument, a missing right, an application or job that is not there."""
 
