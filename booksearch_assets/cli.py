@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from booksearch_assets.aws.commands import aws
+from booksearch_assets.emr.commands import emr
 from booksearch_assets.settings import Settings, SettingsError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -82,7 +83,7 @@ def search(
     text: str | None, image: Path | None, years: str | None, k: int, as_json: bool, sheet: Path | None
 ) -> None:
     """Search the published collection by TEXT, by picture, or by both."""
-    from booksearch_assets.search.engine import Query, YearRange
+    from booksearch_assets.search.query import BookFilters, Query, YearRange
     from booksearch_assets.search.shell import open_search, print_results, save_sheet
 
     if not text and image is None:
@@ -91,7 +92,7 @@ def search(
     query = Query(
         text=text,
         image=image.read_bytes() if image else None,
-        years=YearRange.parse(years) if years else None,
+        filters=BookFilters(years=YearRange.parse(years) if years else None),
         k=k,
     )
     results = open_search(settings).search(query)
@@ -283,6 +284,7 @@ def sample_evaluate_clip(covers: int) -> None:
 
 
 main.add_command(aws)
+main.add_command(emr)
 
 if __name__ == "__main__":
     main()

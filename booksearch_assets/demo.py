@@ -48,7 +48,7 @@ def run_demo(editions: int | None) -> int:
 
 def search_and_print(settings: Settings, console: Console) -> None:
     """Run the three searches, print what they find, and save the covers as one picture each."""
-    from booksearch_assets.search.engine import Query
+    from booksearch_assets.search.query import Query
     from booksearch_assets.search.shell import open_search, print_results, save_sheet
 
     engine = open_search(settings)

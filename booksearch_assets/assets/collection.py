@@ -28,7 +28,7 @@ from booksearch_assets.tables.lake import Lake
 from booksearch_assets.vectorstores.contract import VectorStore
 from booksearch_assets.vectorstores.errors import VectorStoreError
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Raised when the same tables give other rows or fields of the collection."""
 
 

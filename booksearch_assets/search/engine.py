@@ -1,31 +1,60 @@
-"""The query engine: from a text, a picture or both to ranked books.
+"""The query engine: from a text, a picture, an edition or several of them to ranked books.
 
-Belongs here: what a query may be, how it becomes a vector, and how editions of one book become one result. Does not:
-where vectors are kept (`vectorstores`), how results are shown (`shell`, `contact_sheet`).
+Belongs here: how a query becomes a vector, and a ranking a page of results. Does not: what may be asked (`query`), the
+order of answers (`ranking`), where vectors are kept (`vectorstores`), how results are shown (`shell`, `contact_sheet`).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol, Self
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
-from booksearch_assets.vectorstores.contract import MAX_WINDOW, Hit, VectorIndex
-from booksearch_assets.vectorstores.filters import Between
+from booksearch_assets.search.book_index import BookIndex, Edition
+from booksearch_assets.search.books_collection import FIELDS, store_filter
+from booksearch_assets.search.cursor import Cursor, picture_digest, same_question, steady
+from booksearch_assets.search.query import (
+    Book,
+    BookFilters,
+    Facets,
+    InvalidQuery,
+    Item,
+    ItemNotFound,
+    Query,
+    SearchMode,
+    SearchResult,
+    SearchResults,
+    StaleCursor,
+    Took,
+)
+from booksearch_assets.search.ranking import FUSED_DEPTH, Collapse, Ranked, by_meaning, by_words, fused
+from booksearch_assets.search.templates import prompts
+from booksearch_assets.vectorstores.contract import MAX_WINDOW, VECTOR, VectorIndex
+from booksearch_assets.vectorstores.errors import InvalidCollection
 
-MAX_RESULTS = 1_000
+WITHOUT_WEIGHT = 0.5
+"""How much of the vector of a negative text is subtracted."""
 
-_FIELDS = ("cover_id", "work_key", "title", "authors", "publish_year", "url")
-_OVERFETCH = 3
-_YEARS = re.compile(r"\s*(\d{4})\s*(?:\.\.\s*(\d{4})\s*)?")
+FACET_DEPTH = 1_000
+"""How many of the best editions of a query its facets count."""
 
-
-class InvalidQuery(ValueError):
-    """A query that cannot be answered; the message says what is expected."""
+_SHOWN = (
+    "title",
+    "authors",
+    "publish_year",
+    "pages",
+    "subjects",
+    "languages",
+    "cover_id",
+    "work_key",
+    "url",
+)
+_SAME_DIRECTION = 1e-4
 
 
 class ModelMismatch(ValueError):
@@ -43,84 +72,14 @@ class QueryEncoder(Protocol):
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
 
 
-@dataclass(frozen=True)
-class YearRange:
-    """Years of publication from `low` to `high`, both included."""
-
-    low: int
-    high: int
-
-    def __post_init__(self) -> None:
-        if self.low > self.high:
-            raise InvalidQuery(f"the years {self} are reversed; write {self.high}..{self.low}")
-
-    def __str__(self) -> str:
-        return f"{self.low}..{self.high}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read "2015..2020" or "2015". Raises `InvalidQuery`."""
-        match = _YEARS.fullmatch(text)
-        if match is None:
-            raise InvalidQuery(f"years {text!r}: expected 2015..2020 or 2015")
-        low = int(match[1])
-        return cls(low, int(match[2]) if match[2] else low)
-
-
-@dataclass(frozen=True)
-class Query:
-    """What to look for: a text, a picture (decoded, or the bytes of its file), or both, which weigh the same.
-
-    `collapse` keeps only the best of the editions that share a cover or a work.
-    """
-
-    text: str | None = None
-    image: Image.Image | bytes | None = None
-    years: YearRange | None = None
-    k: int = 10
-    collapse: bool = True
-
-    def __post_init__(self) -> None:
-        if self.image is None and not (self.text or "").strip():
-            raise InvalidQuery("the query is empty; give a text, a picture, or both")
-        if not 1 <= self.k <= MAX_RESULTS:
-            raise InvalidQuery(f"k is {self.k}; ask for 1 to {MAX_RESULTS} results")
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """One book. `score` is a cosine: it ranks the results of one query and says nothing across queries."""
-
-    rank: int
-    score: float
-    edition_key: str
-    title: str
-    authors: str
-    year: int
-    cover_id: int
-    work_key: str
-    url: str
-
-
-@dataclass(frozen=True)
-class SearchResults:
-    """Results, best first, and where they came from."""
-
-    results: tuple[SearchResult, ...]
-    collection: str
-    bundle_id: str
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
 class SearchEngine:
-    """Asks one collection. `prompt` frames a text for the model, such as "a book cover of {}".
+    """Asks one version of the collection of books. Safe for many threads.
 
-    Raises `ModelMismatch` where `encoder` did not make the collection's vectors.
+    `books` are its words and numbers, made on the fly where they are not given. Raises `ModelMismatch` where `encoder`
+    did not make the collection's vectors, and `InvalidCollection` where it lacks a field.
     """
 
-    def __init__(self, index: VectorIndex, encoder: QueryEncoder, prompt: str = "{}") -> None:
+    def __init__(self, index: VectorIndex, encoder: QueryEncoder, books: BookIndex | None = None) -> None:
         made_by = index.spec.properties.get("bundle_id", "")
         if made_by != encoder.bundle_id:
             raise ModelMismatch(
@@ -128,67 +87,229 @@ class SearchEngine:
                 f"queries would be encoded with {encoder.bundle_id!r}. Vectors of two models cannot be compared: set "
                 "BOOKSEARCH_MODEL to the collection's bundle, or materialise the collection with this one"
             )
-        if "{}" not in prompt:
-            raise InvalidQuery(f"prompt {prompt!r}: expected {{}} where the text belongs")
-        self._index, self._encoder, self._prompt = index, encoder, prompt
+        lacking = {field.name for field in FIELDS} - {field.name for field in index.spec.fields}
+        if lacking:
+            raise InvalidCollection(
+                f"collection {index.spec.name!r} lacks {', '.join(sorted(lacking))}: another release of booksearch made "
+                "it. Materialise the collection again"
+            )
+        self._index, self._encoder = index, encoder
+        self._books = books or BookIndex.temporary(index)
+
+    @property
+    def collection(self) -> str:
+        """The version that answers."""
+        return self._index.spec.name
+
+    @property
+    def bundle_id(self) -> str:
+        """The exact model of the vectors."""
+        return self._encoder.bundle_id
+
+    @property
+    def model_id(self) -> str:
+        """The name of the model; that of the bundle where the collection records no other."""
+        return self._index.spec.properties.get("model_id") or self.bundle_id.partition("@")[0]
 
     def search(self, query: Query) -> SearchResults:
-        """The `query.k` best books, fewer where the collection has no more. Raises `InvalidQuery`."""
-        vector = self._vector(query)
-        years = Between("publish_year", query.years.low, query.years.high) if query.years else None
-        window = min(MAX_WINDOW, query.k * (_OVERFETCH if query.collapse else 1))
-        while True:
-            [hits] = self._index.search(vector, window, years, _FIELDS)
-            books = _collapsed(hits) if query.collapse else hits
-            if len(books) >= query.k or len(hits) < window or window == MAX_WINDOW:
-                break
-            window = min(MAX_WINDOW, window * 2)
-        found = tuple(_result(rank, hit) for rank, hit in enumerate(books[: query.k], start=1))
-        return SearchResults(found, self._index.spec.name, self._encoder.bundle_id)
+        """One page of the best books, shorter than `query.k` only where there are no more.
+
+        Raises `InvalidQuery`, `ItemNotFound` for an edition to be like that is not held, and `StaleCursor` for a cursor
+        of another version.
+        """
+        started = time.perf_counter()
+        cursor = self._resumed(query)
+        encoded = time.perf_counter()
+        page, more = self._page(cursor, query.k)
+        results = self._shown(page, cursor)
+        last = replace(cursor, shown=cursor.shown + len(results)).encode() if more else None
+        ended = time.perf_counter()
+        took = Took(encode_seconds=encoded - started, search_seconds=ended - encoded)
+        return SearchResults(results, last, self.collection, self.bundle_id, self.model_id, took)
+
+    def similar(
+        self,
+        edition_key: str,
+        k: int = 10,
+        filters: BookFilters | None = None,
+        cursor: str | None = None,
+        collapse: bool = True,
+    ) -> SearchResults:
+        """Books whose covers are like that of an edition. Raises as `search`."""
+        return self.search(
+            Query(like=edition_key, k=k, filters=filters or BookFilters(), cursor=cursor, collapse=collapse)
+        )
+
+    def item(self, edition_key: str) -> Item:
+        """One edition and the others of the same book. Raises `ItemNotFound`."""
+        edition = self._edition(edition_key)
+        others = [e.key for e in self._books.same_book(edition, BookFilters()) if e.key != edition.key]
+        books = self._fetched([edition.key, *others])
+        shown = [Book(**books[key]) for key in (edition.key, *others)]
+        return Item(shown[0], tuple(shown[1:]), self.collection, self.bundle_id, self.model_id)
+
+    def facets(self, query: Query | None = None, filters: BookFilters | None = None, top: int = 10) -> Facets:
+        """What there is to filter by: of everything that passes `filters`, or of the best 1,000 editions of `query`."""
+        if not 1 <= top <= FACET_DEPTH:
+            raise InvalidQuery(f"top is {top}; ask for 1 to {FACET_DEPTH} values")
+        filters = (query.filters if query else filters) or BookFilters()
+        keys = None
+        if query:
+            cursor = self._resumed(query)
+            keys = [ranked.edition.key for ranked in islice(self._ranking(cursor), FACET_DEPTH)]
+        return Facets(
+            total=self._books.count(filters) if keys is None else len(keys),
+            years=self._books.years(filters, keys),
+            authors=self._books.labels("author", filters, top, keys),
+            subjects=self._books.labels("subject", filters, top, keys),
+            languages=self._books.labels("language", filters, top, keys),
+            collection=self.collection,
+        )
+
+    def _resumed(self, query: Query) -> Cursor:
+        """Where the walk through the pages is: at its beginning without a cursor."""
+        if query.cursor is None:
+            vector = None if query.effective_mode is SearchMode.LEXICAL else self._vector(query)
+            return Cursor(self.collection, query, picture_digest(query.image), 0, vector)
+        cursor = Cursor.decode(query.cursor)
+        if query.asks and not same_question(cursor, query):
+            raise InvalidQuery(
+                "the cursor is of another query; give the same query or the cursor alone, or search without it"
+            )
+        if cursor.collection != self.collection:
+            raise StaleCursor(
+                f"the cursor belongs to {cursor.collection}, and {self.collection} is searched now: results would repeat "
+                "or be skipped. Search again from the first page"
+            )
+        lexical = cursor.query.effective_mode is SearchMode.LEXICAL
+        if lexical != (cursor.vector is None) or (
+            cursor.vector is not None and len(cursor.vector) != self._index.spec.dimension
+        ):
+            raise InvalidQuery("the cursor was changed; give the next_cursor of a page of results as it is")
+        return cursor
 
     def _vector(self, query: Query) -> np.ndarray:
-        parts = []
-        if query.text and query.text.strip():
-            parts.append(self._encoder.encode_texts([self._prompt.replace("{}", query.text.strip())]))
+        """The direction to look in, (dimension,) float32, L2-normalised."""
+        parts: list[np.ndarray] = []
+        text, without = (query.text or "").strip(), (query.without or "").strip()
+        framed = [prompts(words, query.template) for words in (text, without) if words]
+        if framed:
+            vectors = self._encoder.encode_texts([prompt for each in framed for prompt in each])
+            means = [_unit(part.mean(axis=0)) for part in np.split(vectors, len(framed))]
+            if without:
+                parts.append(-WITHOUT_WEIGHT * means.pop())
+            parts += [query.text_weight * mean for mean in means]
         if query.image is not None:
-            parts.append(self._encoder.encode_images([_decoded(query.image)]))
-        mean = np.mean(parts, axis=0)
-        length = np.linalg.norm(mean)
-        if length < 1e-6:
+            [vector] = self._encoder.encode_images([_decoded(query.image)])
+            parts.append(query.image_weight * vector)
+        if query.like:
+            parts.append(self._stored_vector(query.like.strip()))
+        total = np.sum(parts, axis=0)
+        if np.linalg.norm(total) < _SAME_DIRECTION:
             raise InvalidQuery(
-                "the text and the picture are exact opposites for this model; search by one of them"
+                "the parts of the query are opposites for this model, or weigh nothing, and cancel out; search by one "
+                "of them, or give another weight"
             )
-        return (mean / length).astype(np.float32)
+        return steady(total)
+
+    def _ranking(self, cursor: Cursor) -> Iterator[Ranked]:
+        """Every edition that the query finds, best first, before collapsing."""
+        query = cursor.query
+        text, without = query.text or "", query.without or ""
+        if query.effective_mode is SearchMode.LEXICAL:
+            return by_words(self._books.find(text, without, query.filters, MAX_WINDOW))
+        assert cursor.vector is not None
+        meaning = by_meaning(self._index, cursor.vector, store_filter(query.filters))
+        if query.effective_mode is SearchMode.SEMANTIC:
+            return meaning
+        return fused(
+            meaning,
+            self._books.find(text, without, query.filters, FUSED_DEPTH),
+            self._books.titled(text, query.filters, FUSED_DEPTH),
+        )
+
+    def _page(self, cursor: Cursor, k: int) -> tuple[list[tuple[Ranked, int]], bool]:
+        """The next `k` results with how many more editions each stands for, and whether there are more results."""
+        query = cursor.query
+        collapse = Collapse()
+        liked = self._edition(query.like.strip()) if query.like else None
+        if liked and query.collapse:
+            collapse.admit(liked, 0)
+        page: list[tuple[Ranked, int]] = []
+        shown = 0
+        for ranked in self._ranking(cursor):
+            if ranked.edition == liked or (query.collapse and not collapse.admit(ranked.edition, shown + 1)):
+                continue
+            shown += 1
+            if shown > cursor.shown + k:
+                return self._with_editions(page, collapse, cursor), True
+            if shown > cursor.shown:
+                page.append((ranked, shown))
+        return self._with_editions(page, collapse, cursor), False
+
+    def _with_editions(
+        self, page: list[tuple[Ranked, int]], collapse: Collapse, cursor: Cursor
+    ) -> list[tuple[Ranked, int]]:
+        if not cursor.query.collapse:
+            return [(ranked, 0) for ranked, _ in page]
+        filters = cursor.query.filters
+        return [
+            (ranked, collapse.stood_for(ranked.edition, rank, self._books.same_book(ranked.edition, filters)))
+            for ranked, rank in page
+        ]
+
+    def _shown(self, page: Sequence[tuple[Ranked, int]], cursor: Cursor) -> tuple[SearchResult, ...]:
+        books = self._fetched([ranked.edition.key for ranked, _ in page])
+        worded = [ranked.edition.key for ranked, _ in page if ranked.score is None]
+        cosines = self._cosines(worded, cursor.vector) if cursor.vector is not None and worded else {}
+        return tuple(
+            SearchResult(
+                **books[ranked.edition.key],
+                rank=rank,
+                score=cosines.get(ranked.edition.key, ranked.score),
+                more_editions=more,
+                matched_by=ranked.matched_by,
+            )
+            for rank, (ranked, more) in enumerate(page, start=cursor.shown + 1)
+        )
+
+    def _fetched(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The fields of `Book`, by key."""
+        return {key: _book_fields(key, row) for key, row in self._index.fetch(keys, _SHOWN).items()}
+
+    def _cosines(self, keys: Sequence[str], vector: np.ndarray) -> dict[str, float]:
+        return {key: float(row[VECTOR] @ vector) for key, row in self._index.fetch(keys, (VECTOR,)).items()}
+
+    def _stored_vector(self, key: str) -> np.ndarray:
+        self._edition(key)
+        return self._index.fetch([key], (VECTOR,))[key][VECTOR]
+
+    def _edition(self, key: str) -> Edition:
+        edition = self._books.edition(key)
+        if edition is None:
+            raise ItemNotFound(
+                f"{self.collection} holds no edition {key!r}; expected a key of a search result, such as OL7353617M"
+            )
+        return edition
 
 
-def _collapsed(hits: Sequence[Hit]) -> list[Hit]:
-    """The first hit of each cover and of each work. Orphans, whose work is "", are books of their own."""
-    covers: set[int] = set()
-    works: set[str] = set()
-    kept = []
-    for hit in hits:
-        cover, work = hit.fields["cover_id"], hit.fields["work_key"]
-        if cover in covers or work in works:
-            continue
-        covers.add(cover)
-        works |= {work} - {""}
-        kept.append(hit)
-    return kept
+def _book_fields(key: str, row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "edition_key": key,
+        "title": row["title"],
+        "authors": tuple(row["authors"]),
+        "year": row["publish_year"],
+        "pages": row["pages"],
+        "subjects": tuple(row["subjects"]),
+        "languages": tuple(row["languages"]),
+        "cover_id": row["cover_id"],
+        "work_key": row["work_key"],
+        "url": row["url"],
+    }
 
 
-def _result(rank: int, hit: Hit) -> SearchResult:
-    fields = hit.fields
-    return SearchResult(
-        rank=rank,
-        score=hit.score,
-        edition_key=hit.key,
-        title=fields["title"],
-        authors=fields["authors"],
-        year=fields["publish_year"],
-        cover_id=fields["cover_id"],
-        work_key=fields["work_key"],
-        url=fields["url"],
-    )
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
 
 
 def _decoded(image: Image.Image | bytes) -> Image.Image:

@@ -13,12 +13,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
-from booksearch_assets.search.engine import ModelMismatch, Query, QueryEncoder, SearchEngine, SearchResults
+from booksearch_assets.search.book_index import BookIndex
+from booksearch_assets.search.cursor import Cursor
+from booksearch_assets.search.engine import ModelMismatch, QueryEncoder, SearchEngine
+from booksearch_assets.search.query import BookFilters, Facets, Item, Query, SearchResults, StaleCursor
 from booksearch_assets.vectorstores.contract import VectorStore
 from booksearch_assets.vectorstores.errors import CollectionNotFound, CollectionNotSealed, VectorStoreError
 
 _log = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 EncoderFor = Callable[[str], QueryEncoder]
 """The encoder of a bundle id. Raises `ModelMismatch` while there is none."""
@@ -42,6 +49,10 @@ class LiveSearch:
     The alias is looked at once in `recheck_seconds`; 0 is before every query, which is right for Milvus Lite, where it
     means reading a small file. What held up a change is tried again after `retry_seconds`.
 
+    Who walks through pages goes on with the version that the walk began on, for as long as it is there.
+
+    `cache` is the folder of the versions' words (`book_index`), which otherwise are indexed by each process anew.
+
     Raises what `search` raises where nothing is published, or the first version cannot be opened.
     """
 
@@ -52,12 +63,14 @@ class LiveSearch:
         encoder_for: EncoderFor,
         recheck_seconds: float = 0.0,
         retry_seconds: float = 5.0,
+        cache: Path | None = None,
     ) -> None:
-        self._store, self._alias, self._encoder_for = store, alias, encoder_for
+        self._store, self._alias, self._encoder_for, self._cache = store, alias, encoder_for, cache
         self._recheck_seconds, self._retry_seconds = recheck_seconds, retry_seconds
         self._lock = threading.Lock()
         self._next_look = 0.0
         self._held_up: str | None = None
+        self._earlier: _Serving | None = None
         self._serving = self._opened()
 
     @property
@@ -71,21 +84,67 @@ class LiveSearch:
         return self._held_up
 
     def search(self, query: Query) -> SearchResults:
-        """The best books of the live version.
+        """One page of the best books of the live version, or of the version of the query's cursor.
 
-        Raises `InvalidQuery`, and a `VectorStoreError` or `ModelMismatch` where neither the live version nor the one
-        before it can answer.
+        Raises `InvalidQuery`, `ItemNotFound`, `StaleCursor` where the cursor's version is gone, and a
+        `VectorStoreError` or `ModelMismatch` where neither the live version nor the one before it can answer.
         """
+        return self._asked(lambda engine: engine.search(query), query.cursor)
+
+    def similar(
+        self,
+        edition_key: str,
+        k: int = 10,
+        filters: BookFilters | None = None,
+        cursor: str | None = None,
+        collapse: bool = True,
+    ) -> SearchResults:
+        """`SearchEngine.similar` of the live version. Raises as `search`."""
+        return self._asked(lambda engine: engine.similar(edition_key, k, filters, cursor, collapse), cursor)
+
+    def item(self, edition_key: str) -> Item:
+        """`SearchEngine.item` of the live version."""
+        return self._asked(lambda engine: engine.item(edition_key))
+
+    def facets(self, query: Query | None = None, filters: BookFilters | None = None, top: int = 10) -> Facets:
+        """`SearchEngine.facets` of the live version."""
+        return self._asked(lambda engine: engine.facets(query, filters, top), query.cursor if query else None)
+
+    def _asked(self, ask: Callable[[SearchEngine], _Answer], cursor: str | None = None) -> _Answer:
         serving = self._current()
+        if cursor is not None:
+            return ask(self._begun_on(Cursor.decode(cursor).collection, serving).engine)
         while True:
             try:
-                return serving.engine.search(query)
+                return ask(serving.engine)
             except CollectionNotFound:
                 # Dropped under this query. Only another version can help: without one, this is the answer.
                 again = self._after(serving)
                 if again.collection == serving.collection:
                     raise
                 serving = again
+
+    def _begun_on(self, collection: str, serving: _Serving) -> _Serving:
+        """The version that a walk through pages began on, while there is one. Raises `StaleCursor`."""
+        if collection == serving.collection:
+            return serving
+        with self._lock:
+            earlier = self._earlier
+            if earlier is None or earlier.collection != collection:
+                earlier = self._earlier = self._reopened(collection, serving)
+            return earlier
+
+    def _reopened(self, collection: str, serving: _Serving) -> _Serving:
+        try:
+            # The name comes from a reader, who may only name versions of this catalogue.
+            if collection.startswith(f"{self._alias}_"):
+                return self._open(collection)
+        except (VectorStoreError, ModelMismatch):
+            _log.info("a reader's cursor belongs to %r, which cannot be opened", collection)
+        raise StaleCursor(
+            f"the cursor belongs to {collection!r}, which is not there any more; {serving.collection} is searched now. "
+            "Search again from the first page"
+        )
 
     def _current(self) -> _Serving:
         with self._lock:
@@ -98,7 +157,7 @@ class LiveSearch:
         self._next_look = time.monotonic() + self._recheck_seconds
         try:
             if self._store.published(self._alias) != self._serving.collection:
-                self._serving = self._opened()
+                self._earlier, self._serving = self._serving, self._opened()
                 _log.info("serving %s now", self._serving.collection)
             self._held_up = None
         except (VectorStoreError, ModelMismatch) as error:
@@ -123,11 +182,15 @@ class LiveSearch:
                     f"nothing is published as {self._alias!r}; materialise the search asset first"
                 )
             try:
-                index = self._store.index(name)
-                made_by = index.spec.properties.get("bundle_id", "")
-                return _Serving(name, SearchEngine(index, self._encoder_for(made_by)))
+                return self._open(name)
             except (CollectionNotFound, CollectionNotSealed):
                 # Replaced and dropped since we looked.
                 before, name = name, self._store.published(self._alias)
                 if name == before:
                     raise
+
+    def _open(self, name: str) -> _Serving:
+        index = self._store.index(name)
+        encoder = self._encoder_for(index.spec.properties.get("bundle_id", ""))
+        books = BookIndex.open(index, self._cache) if self._cache else None
+        return _Serving(name, SearchEngine(index, encoder, books))

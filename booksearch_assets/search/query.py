@@ -86,10 +86,13 @@ class _Span:
         """Read "2015..2020", "2015..", "..2020" or "2015". Raises `InvalidQuery`."""
         match = _SPAN.fullmatch(text)
         if match is None or not (match[1] or match[3]) or (match[1] and match[3] and not match[2]):
-            low, high = cls._example
-            raise InvalidQuery(f"{cls._of} {text!r}: expected {low}..{high}, {low}.., ..{high} or {low}")
+            first, last = cls._example
+            raise InvalidQuery(
+                f"{cls._of} {text!r}: expected {first}..{last}, {first}.., ..{last} or {first}"
+            )
         low = int(match[1]) if match[1] else None
-        return cls(low, int(match[3]) if match[3] else None if match[2] else low)
+        high = int(match[3]) if match[3] else None if match[2] else low
+        return cls(low, high)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from booksearch_assets.search.contact_sheet import contact_sheet
 from booksearch_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from booksearch_assets.search.engine import QueryEncoder, SearchEngine, SearchResults
+    from booksearch_assets.search.engine import QueryEncoder, SearchEngine
     from booksearch_assets.search.live import LiveSearch
+    from booksearch_assets.search.query import SearchResults
 
 ALIAS = "books"
 
@@ -33,11 +34,13 @@ def open_search(settings: Settings) -> SearchEngine:
     """
     from booksearch_assets.clip.bundle import Bundle
     from booksearch_assets.clip.encoder import Encoder
+    from booksearch_assets.search.book_index import BookIndex
     from booksearch_assets.search.engine import SearchEngine
     from booksearch_assets.vectorstores.connect import open_published
 
     index = open_published(settings.milvus_uri, ALIAS, os.environ.get("BOOKSEARCH_MILVUS_TOKEN"))
-    return SearchEngine(index, Encoder.load(Bundle.open(settings.bundle)))
+    books = BookIndex.open(index, word_cache(settings))
+    return SearchEngine(index, Encoder.load(Bundle.open(settings.bundle)), books)
 
 
 def open_live_search(settings: Settings) -> LiveSearch:
@@ -67,22 +70,34 @@ def open_live_search(settings: Settings) -> LiveSearch:
 
     store = open_store(settings.milvus_uri, os.environ.get("BOOKSEARCH_MILVUS_TOKEN"))
     local = isinstance(store, MilvusLiteStore)
-    return LiveSearch(store, ALIAS, encoder_for, recheck_seconds=0.0 if local else _RECHECK_SECONDS)
+    recheck_seconds = 0.0 if local else _RECHECK_SECONDS
+    return LiveSearch(store, ALIAS, encoder_for, recheck_seconds, cache=word_cache(settings))
+
+
+def word_cache(settings: Settings) -> Path:
+    """Where this machine keeps the words of versions, of whatever store."""
+    return settings.home / "words"
 
 
 def print_results(results: SearchResults) -> None:
     """A table of title, author, year and score. Scores only compare results of one search."""
     table = Table("", "title", "author", "year", "score", box=None, pad_edge=False)
     for result in results.results:
-        table.add_row(str(result.rank), result.title, result.authors, str(result.year), f"{result.score:.3f}")
+        table.add_row(
+            str(result.rank), result.title, ", ".join(result.authors), str(result.year), _score(result.score)
+        )
     Console(highlight=False).print(table if results.results else "nothing found")
+
+
+def _score(score: float | None) -> str:
+    return "" if score is None else f"{score:.3f}"
 
 
 def save_sheet(results: SearchResults, settings: Settings, file: Path, heading: str) -> None:
     """Save the covers found as one picture, from the covers cache of the lake."""
     covers = cover_contents(settings.lake, settings.source, [result.cover_id for result in results.results])
     items = [
-        (covers.get(result.cover_id), [result.title, f"{result.year}   {result.score:.3f}"])
+        (covers.get(result.cover_id), [result.title, f"{result.year}   {_score(result.score)}"])
         for result in results.results
     ]
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ from booksearch_assets.materialize import run_config
 from booksearch_assets.sample.dump_site import prepare_dumps
 from booksearch_assets.sample.scenes import scene_of
 from booksearch_assets.sample.world import World
-from booksearch_assets.search.engine import Query, YearRange
+from booksearch_assets.search.query import BookFilters, Query, YearRange
 from booksearch_assets.search.shell import open_search
 from booksearch_assets.tables import books
 from booksearch_assets.tables.counts import Counts
@@ -168,7 +168,9 @@ def test_a_cover_finds_itself_by_its_picture_and_years_filter(materialised: Mate
     rows = deployment.lake.read(books.COVER_IMAGES, year, ["cover_id", "status", "shard"])
     first = rows.filter(pc.equal(rows["status"], "ok")).slice(0, 1)
     content = next(covers.read_keys(first, ["cover_id", "content"])).to_pylist()[0]
-    found = engine.search(Query(image=content["content"], k=5, years=YearRange(2021, 2021))).results
+    found = engine.search(
+        Query(image=content["content"], k=5, filters=BookFilters(years=YearRange(2021, 2021)))
+    ).results
     assert found[0].cover_id == content["cover_id"]
     assert found[0].score == pytest.approx(1.0, abs=1e-3)
     assert {result.year for result in found} == {2021}

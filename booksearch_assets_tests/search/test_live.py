@@ -13,9 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from booksearch_assets.cli import main
-from booksearch_assets.search.engine import ModelMismatch, Query, QueryEncoder, SearchResults
+from booksearch_assets.search.engine import ModelMismatch, QueryEncoder
 from booksearch_assets.search.live import LiveSearch
 from booksearch_assets.search.publications import Reason
+from booksearch_assets.search.query import Query, SearchResults
 from booksearch_assets.settings import PACKAGE
 from booksearch_assets.tables.lake import Lake
 from booksearch_assets.vectorstores.contract import VectorStore
@@ -60,7 +61,7 @@ def _publish(releases: Releases, number: int, encoder: LetterEncoder | None = No
 def _number(results: SearchResults) -> int:
     """The version whose rows these are. Fails where they are of two, or not those that the results name."""
     assert len(results.results) == QUERY.k
-    [told] = {(r.title, r.authors, r.year) for r in results.results}
+    [told] = {(r.title, *r.authors, r.year) for r in results.results}
     number = int(told[1])
     assert told == (f"version {number}", str(number), 2000 + number)
     return number

@@ -1,0 +1,310 @@
+"""What a version of the collection says of its books in words and numbers, in one SQLite file: all but the vectors.
+
+It finds words in titles, authors and subjects (FTS5, ranked by BM25), counts facets, and knows the editions of one book.
+It is made once from a sealed version, which never changes, and then only read, by any number of threads and processes.
+
+Belongs here: the file and its questions. Does not: vectors, and putting the two searches together (`ranking`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from booksearch_assets.search.books_collection import filter_name
+from booksearch_assets.search.folding import folded
+from booksearch_assets.search.query import BookFilters, FacetCount
+from booksearch_assets.vectorstores.contract import VectorIndex
+from booksearch_assets.vectorstores.snapshot import replacing
+
+_log = logging.getLogger(__name__)
+
+_FORMAT = 1
+"""Raised when the same version would give another file."""
+
+_WEIGHTS = (8.0, 4.0, 1.0)
+"""How much more a word counts in the title, and in an author's name, than in a subject."""
+
+_COMMON_SHARE = 0.25
+"""A word that more than this share of the books have tells nothing of what is meant, unless all words are such."""
+
+_LABELS = ("author", "subject", "language")
+_CACHED_FACETS = 512
+_SLOW_SECONDS = 5.0
+
+_SCHEMA = """
+CREATE TABLE books (
+    id INTEGER PRIMARY KEY,
+    edition_key TEXT NOT NULL UNIQUE,
+    work_key TEXT NOT NULL,
+    picture_id INTEGER NOT NULL,
+    title TEXT NOT NULL,
+    year INTEGER NOT NULL,
+    pages INTEGER NOT NULL
+);
+CREATE TABLE labels (
+    kind TEXT NOT NULL, name TEXT NOT NULL, book INTEGER NOT NULL, shown TEXT NOT NULL,
+    PRIMARY KEY (kind, name, book)
+) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5 (title, authors, subjects, content='', detail='column', tokenize='unicode61');
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab (words, 'row');
+"""
+_INDEXES = """
+CREATE INDEX by_title ON books (title);
+CREATE INDEX by_work ON books (work_key);
+CREATE INDEX by_picture ON books (picture_id);
+CREATE INDEX by_book ON labels (book, kind);
+INSERT INTO words (words) VALUES ('optimize');
+ANALYZE;
+"""
+
+
+@dataclass(frozen=True)
+class Edition:
+    """An edition with what decides whether another is the same book. `work_key` is "" for an orphan."""
+
+    key: str
+    work_key: str
+    picture_id: int
+
+
+class BookIndex:
+    """The questions that one version answers without its vectors. Safe for many threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._books: int = self._one("SELECT count(*) FROM books")
+        self._facets = lru_cache(_CACHED_FACETS)(self._count_facets)
+
+    @classmethod
+    def open(cls, index: VectorIndex, folder: Path) -> BookIndex:
+        """The file of `index` in `folder`, made now if it is not there yet; files of other versions stay."""
+        path = folder / f"{index.spec.name}.{_FORMAT}.sqlite"
+        if not path.exists():
+            with replacing(path) as place:
+                _build(index, place)
+        return cls(path)
+
+    @classmethod
+    def temporary(cls, index: VectorIndex) -> BookIndex:
+        """An index in a file that goes away with it."""
+        folder = tempfile.TemporaryDirectory(prefix="book-index-")
+        opened = cls.open(index, Path(folder.name))
+        weakref.finalize(opened, folder.cleanup)
+        return opened
+
+    def count(self, filters: BookFilters) -> int:
+        """How many editions pass."""
+        if not filters:
+            return self._books
+        where, values = _conditions(filters)
+        return self._one(f"SELECT count(*) FROM books b WHERE {where}", values)
+
+    def titled(self, text: str, filters: BookFilters, limit: int) -> list[Edition]:
+        """Editions with exactly this title, but for case, accents and punctuation, in the order of their keys."""
+        where, values = _conditions(filters)
+        return self._editions(
+            f"SELECT b.edition_key, b.work_key, b.picture_id FROM books b WHERE b.title = ? AND {where} "
+            "ORDER BY b.id LIMIT ?",
+            (folded(text), *values, limit),
+        )
+
+    def find(self, text: str, without: str, filters: BookFilters, limit: int) -> list[Edition]:
+        """Editions with the telling words of `text`, and not all those of `without`: exact titles first, then by BM25.
+
+        Every word must be there, in the title, an author or a subject; the text is never read as an FTS expression.
+        """
+        words = self._telling(folded(text).split())
+        if not words:
+            return []
+        match = " AND ".join(map(_quoted, words))
+        unwanted = folded(without).split()
+        if unwanted:
+            match = f"({match}) NOT ({' AND '.join(map(_quoted, unwanted))})"
+        where, values = _conditions(filters)
+        return self._editions(
+            "SELECT b.edition_key, b.work_key, b.picture_id FROM words JOIN books b ON b.id = words.rowid "
+            f"WHERE words MATCH ? AND {where} ORDER BY b.title = ? DESC, bm25(words, ?, ?, ?), b.id LIMIT ?",
+            (match, *values, folded(text), *_WEIGHTS, limit),
+        )
+
+    def same_book(self, edition: Edition, filters: BookFilters) -> list[Edition]:
+        """The editions that pass and share the work or the picture of `edition`, itself included, by key."""
+        where, values = _conditions(filters)
+        return self._editions(
+            "SELECT b.edition_key, b.work_key, b.picture_id FROM books b "
+            f"WHERE (b.picture_id = ? OR (b.work_key = ? AND b.work_key != '')) AND {where} ORDER BY b.id",
+            (edition.picture_id, edition.work_key, *values),
+        )
+
+    def edition(self, key: str) -> Edition | None:
+        """The edition with this key."""
+        found = self._editions(
+            "SELECT edition_key, work_key, picture_id FROM books WHERE edition_key = ?", (key,)
+        )
+        return found[0] if found else None
+
+    def years(self, filters: BookFilters, keys: Sequence[str] | None = None) -> tuple[FacetCount, ...]:
+        """Editions of each year, in the order of years, of those that pass, or of `keys`."""
+        return self._facets("year", filters, None if keys is None else tuple(keys), 0)
+
+    def labels(
+        self, kind: str, filters: BookFilters, top: int, keys: Sequence[str] | None = None
+    ) -> tuple[FacetCount, ...]:
+        """The `top` most frequent of one of "author", "subject" and "language", as they are mostly spelled."""
+        return self._facets(kind, filters, None if keys is None else tuple(keys), top)
+
+    def _count_facets(
+        self, kind: str, filters: BookFilters, keys: tuple[str, ...] | None, top: int
+    ) -> tuple[FacetCount, ...]:
+        if keys is None:
+            where, values = _conditions(filters)
+        else:
+            where, values = "b.edition_key IN (SELECT value FROM json_each(?))", (json.dumps(keys),)
+        if kind == "year":
+            rows = self._all(
+                f"SELECT b.year, count(*) FROM books b WHERE {where} GROUP BY b.year ORDER BY b.year", values
+            )
+        else:
+            # Of the spellings of one name SQLite shows the one of the last book by key; any of them will do.
+            rows = self._all(
+                "SELECT max(l.shown), count(*) AS books FROM labels l "
+                f"WHERE l.kind = ? AND l.book IN (SELECT b.id FROM books b WHERE {where}) "
+                "GROUP BY l.name ORDER BY books DESC, l.name LIMIT ?",
+                (kind, *values, top),
+            )
+        return tuple(FacetCount(str(value), count) for value, count in rows)
+
+    def _telling(self, words: Sequence[str]) -> list[str]:
+        """The words that are not in a large share of the books, or all of them where there is no other."""
+        held = {word: self._books_with(word) for word in dict.fromkeys(words)}
+        telling = [word for word, books in held.items() if books <= _COMMON_SHARE * self._books]
+        return telling or list(held)
+
+    def _books_with(self, word: str) -> int:
+        row = self._all("SELECT doc FROM vocabulary WHERE term = ?", (word,))
+        return row[0][0] if row else 0
+
+    def _editions(self, statement: str, values: Sequence[object]) -> list[Edition]:
+        return [Edition(*row) for row in self._all(statement, values)]
+
+    def _one(self, statement: str, values: Sequence[object] = ()) -> int:
+        return int(self._all(statement, values)[0][0])
+
+    def _all(self, statement: str, values: Sequence[object] = ()) -> list[tuple]:
+        return self._connection.execute(statement, values).fetchall()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        # One for each thread: SQLite serialises the calls on a connection.
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            uri = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
+            connection = self._local.connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        return connection
+
+
+def _build(index: VectorIndex, path: Path) -> None:
+    started = time.monotonic()
+    fields = (
+        "edition_key",
+        "work_key",
+        "picture_id",
+        "title",
+        "publish_year",
+        "pages",
+        "authors",
+        "subjects",
+        "languages",
+    )
+    with closing(sqlite3.connect(path)) as connection, connection:
+        # Nobody reads the file before it is whole, and a broken one is made again.
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.executescript(_SCHEMA)
+        first = 1
+        for batch in index.scan(fields):
+            rows = batch.to_pylist()
+            _insert(connection, first, rows)
+            first += len(rows)
+        connection.commit()
+        connection.executescript(_INDEXES)
+    seconds = time.monotonic() - started
+    if seconds > _SLOW_SECONDS:
+        _log.info("indexed the words of %d books of %s in %.0f s", first - 1, index.spec.name, seconds)
+
+
+def _insert(connection: sqlite3.Connection, first: int, rows: Sequence[dict]) -> None:
+    numbered = list(enumerate(rows, start=first))
+    connection.executemany(
+        "INSERT INTO books VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                number,
+                row["edition_key"],
+                row["work_key"],
+                row["picture_id"],
+                folded(row["title"]),
+                row["publish_year"],
+                row["pages"],
+            )
+            for number, row in numbered
+        ),
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?)",
+        (label for number, row in numbered for label in _labels(number, row)),
+    )
+    connection.executemany(
+        "INSERT INTO words (rowid, title, authors, subjects) VALUES (?, ?, ?, ?)",
+        (
+            (number, folded(row["title"]), _words(row["authors"]), _words(row["subjects"]))
+            for number, row in numbered
+        ),
+    )
+
+
+def _labels(number: int, row: dict) -> Iterator[tuple[str, str, int, str]]:
+    for kind in _LABELS:
+        for shown in row[f"{kind}s"]:
+            yield kind, filter_name(kind, shown), number, shown
+
+
+def _words(texts: Iterable[str]) -> str:
+    return " ".join(map(folded, texts))
+
+
+def _quoted(word: str) -> str:
+    """A word as an FTS5 string, in which nothing is an operator (https://sqlite.org/fts5.html, 3.1)."""
+    escaped = word.replace('"', '""')
+    return f'"{escaped}"'
+
+
+def _conditions(filters: BookFilters) -> tuple[str, tuple[object, ...]]:
+    """The filters as SQL over `books b`, and its values."""
+    parts = ["1"]
+    values: list[object] = []
+    for column, span in (("year", filters.years), ("pages", filters.pages)):
+        if span and span.low is not None:
+            parts.append(f"b.{column} >= ?")
+            values.append(span.low)
+        if span and span.high is not None:
+            parts.append(f"b.{column} <= ?")
+            values.append(span.high)
+    for kind in _LABELS:
+        name = getattr(filters, kind)
+        if name is not None:
+            parts.append("EXISTS (SELECT 1 FROM labels f WHERE f.kind = ? AND f.name = ? AND f.book = b.id)")
+            values += [kind, filter_name(kind, name)]
+    return " AND ".join(parts), tuple(values)
