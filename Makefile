@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Exact versions of everything that is installed; pyproject.toml has the ranges.
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Exact versions of everything that is installed; pyproject.toml has the ranges. Python compiles what is imported, when it
+# is: compiling all 22,000 files while installing took as long as the rest of the installation.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
 .PHONY: help demo ui search checks doctor test lint format clean java
 .DEFAULT_GOAL := help
