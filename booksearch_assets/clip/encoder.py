@@ -179,15 +179,28 @@ class Encoder:
                 del self._known_texts[next(iter(self._known_texts))]
         return encoded.reshape(len(texts), self.dimension)
 
+    def raw_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """As ``encode_images``, of the length that the model gives them: only for measuring what that costs."""
+        return self._raw(images, IMAGE_BATCH_SIZE, self._encode_image_batch)
+
+    def raw_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """As ``encode_texts``, of the length that the model gives them; they are not remembered."""
+        return self._raw(texts, TEXT_BATCH_SIZE, self._encode_text_batch)
+
     def _encode(
         self, items: Sequence[_Item], batch_size: int, encode: Callable[[Sequence[_Item]], np.ndarray]
     ) -> np.ndarray:
         if batch_size < 1:
             raise ValueError(f"batch_size {batch_size}, expected at least 1")
+        return _normalise(self._raw(items, batch_size, encode), self.bundle_id)
+
+    def _raw(
+        self, items: Sequence[_Item], batch_size: int, encode: Callable[[Sequence[_Item]], np.ndarray]
+    ) -> np.ndarray:
         vectors = np.empty((len(items), self.dimension), np.float32)
         for start in range(0, len(items), batch_size):
             features = encode(items[start : start + batch_size])
-            vectors[start : start + len(features)] = _normalise(features, start, self.bundle_id)
+            vectors[start : start + len(features)] = features
         return vectors
 
     def _encode_image_batch(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -222,13 +235,13 @@ class Encoder:
         return int(config.text_config.max_position_embeddings)
 
 
-def _normalise(features: np.ndarray, start: int, bundle_id: str) -> np.ndarray:
+def _normalise(features: np.ndarray, bundle_id: str) -> np.ndarray:
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     degenerate = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
     if degenerate.size:
         row = int(degenerate[0])
         raise DegenerateVectorError(
-            f"model {bundle_id} gave row {start + row} a vector of length {norms[row, 0]}, "
+            f"model {bundle_id} gave row {row} a vector of length {norms[row, 0]}, "
             "expected a finite length above 0. The weights or the input are broken"
         )
     return features / norms

@@ -1,0 +1,59 @@
+"""How many of the true nearest neighbours an index finds, with filters and without.
+
+Belongs here: recall against exact search. Does not: whether neighbours are good answers (`measures`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from booksearch_assets.vectorstores.contract import VECTOR, VectorIndex
+from booksearch_assets.vectorstores.exact import ExactIndex
+from booksearch_assets.vectorstores.filters import Between, Filter
+
+K = 10
+KEPT_SHARES = (0.03, 0.14)
+"""What the filters keep: where approximate indexes were seen to lose up to half of their recall."""
+
+FILTERED_FIELD = "pages"
+"""A number that says nothing of the picture, so that a filter on it thins out the neighbours everywhere."""
+
+_SAME_SCORE = 1e-5
+
+
+def exact_copy(index: VectorIndex) -> ExactIndex:
+    """All rows of `index` in memory, searched by brute force."""
+    names = index.spec.schema.names
+    return ExactIndex(index.spec, pa.Table.from_batches(index.scan(names), index.spec.schema))
+
+
+def neighbour_recall(index: VectorIndex, exact: ExactIndex, vectors: np.ndarray) -> dict[str, float]:
+    """Recall@10 of `index` for (n, dimension) queries, by what is kept: "all", and "3 %" and "14 %" of the rows."""
+    filters: Mapping[str, Filter | None] = {"all": None} | {
+        f"{share:.0%}".replace("%", " %"): keeping(exact, share) for share in KEPT_SHARES
+    }
+    return {name: _recall(index, exact, vectors, kept) for name, kept in filters.items()}
+
+
+def keeping(exact: ExactIndex, share: float) -> Between:
+    """A filter that keeps about this share of the rows: those in the middle of the filtered field's values."""
+    batches = exact.scan([FILTERED_FIELD])
+    values = np.sort(np.concatenate([batch[0].to_numpy() for batch in batches]))
+    count = max(1, round(share * len(values)))
+    first = (len(values) - count) // 2
+    return Between(FILTERED_FIELD, int(values[first]), int(values[first + count - 1]))
+
+
+def _recall(index: VectorIndex, exact: ExactIndex, vectors: np.ndarray, kept: Filter | None) -> float:
+    """Rows as near as the last true neighbour count as found: which of equals comes first is no merit."""
+    true = exact.search(vectors, K, kept)
+    found = index.search(vectors, K, kept, fields=(VECTOR,))
+    shares = []
+    for vector, expected, hits in zip(vectors, true, found, strict=True):
+        last = expected[-1].score - _SAME_SCORE
+        near = sum(float(hit.fields[VECTOR] @ vector) >= last for hit in hits)
+        shares.append(min(near, len(expected)) / len(expected))
+    return float(np.mean(shares))
