@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -102,6 +103,17 @@ class ShardStore:
         keep = None if keys is None else pc.field(self._key).isin(keys)
         dataset = ds.dataset(self._path(shard), format="parquet", filesystem=self._lake.filesystem)
         return dataset.to_table(columns=list(columns) if columns else None, filter=keep)
+
+    def row(self, shard: str, number: int, columns: Sequence[str]) -> dict[str, Any]:
+        """Row `number` of one shard, in the order of `read`. Reads the group of rows that it is in, and no more."""
+        with pq.ParquetFile(self._path(shard), filesystem=self._lake.filesystem) as file:
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if number < rows:
+                    [found] = file.read_row_group(group, list(columns)).slice(number, 1).to_pylist()
+                    return dict(found)
+                number -= rows
+        raise IndexError(f"shard {shard} of {self.name} has no row so far down")
 
     def read_keys(self, index: pa.Table, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The rows that `index` (as returned by `index`, perhaps filtered) points at, a shard at a time."""
