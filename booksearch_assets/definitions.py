@@ -24,7 +24,7 @@ from booksearch_assets.resources.open_library import (
     local_open_library,
     sample_open_library,
 )
-from booksearch_assets.resources.spark import LocalSparkLauncher
+from booksearch_assets.resources.spark import LocalSparkLauncher, SparkLauncher
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.settings import Profile, Settings
 
@@ -50,10 +50,10 @@ def build_defs(
 
 
 def default_resources(settings: Settings) -> dict[str, Any]:
-    """What the profile says: the sample world on loopback, or the real services."""
+    """What the profile says: the sample world on loopback, or the real services; Spark here, or on EMR Serverless."""
     return {
         "lake": LakeResource(root=settings.lake),
-        "spark": LocalSparkLauncher(),
+        "spark": _spark(settings),
         "model": ModelResource(folder=settings.bundle),
         "vector_store": VectorStoreResource(
             uri=settings.milvus_uri,
@@ -62,6 +62,15 @@ def default_resources(settings: Settings) -> dict[str, Any]:
         "open_library": _open_library(settings),
         "notifier": _notifier(settings),
     }
+
+
+def _spark(settings: Settings) -> SparkLauncher:
+    if settings.emr is None:
+        return LocalSparkLauncher()
+    # The other profiles load without boto3.
+    from booksearch_assets.emr.deployment import emr_launcher
+
+    return emr_launcher(settings.emr)
 
 
 def _open_library(settings: Settings) -> OpenLibraryResource:

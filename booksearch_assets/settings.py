@@ -17,17 +17,46 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _MAILBOX = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
+_S3_PREFIX = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/\s#,]+)+/?")
+_APPLICATION_ID = re.compile(r"[0-9a-z]{1,64}")
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+_PACKAGE_HASH = re.compile(r"[0-9a-f]{16}")
 
 
 class Profile(Enum):
-    """`sample`: everything embedded, no network. `local`: real dumps on one machine."""
+    """`sample`: everything embedded, no network. `local`: real dumps on one machine. `emr`: Spark on EMR Serverless."""
 
     SAMPLE = "sample"
     LOCAL = "local"
+    EMR = "emr"
 
 
 class SettingsError(ValueError):
     """An environment variable holds what it cannot hold; the message names it and what is allowed."""
+
+
+@dataclass(frozen=True)
+class EmrSettings:
+    """Where jobs run, and where in S3 they find what they need: below `staging`.
+
+    `package` is the hash of the package that jobs take; empty for that of this code.
+    """
+
+    staging: str
+    application_id: str
+    role_arn: str
+    region: str
+    package: str = ""
+
+    @property
+    def jobs_uri(self) -> str:
+        """Messages of jobs. The role of jobs may write below `runs/` alone."""
+        return f"{self.staging}/runs/jobs"
+
+    @property
+    def logs_uri(self) -> str:
+        return f"{self.staging}/runs/logs"
 
 
 @dataclass(frozen=True)
@@ -50,6 +79,7 @@ class Settings:
     notify_webhook: bool = False
     notify_email: tuple[str, ...] = ()
     covers_per_minute: int | None = None
+    emr: EmrSettings | None = None
 
     @property
     def dagster_home(self) -> Path:
@@ -79,8 +109,9 @@ class Settings:
         """
         environment = {name: value for name, value in environment.items() if value}
         home = Path(_place(environment, "BOOKSEARCH_HOME", Path("data")))
+        profile = _profile(environment.get("BOOKSEARCH_PROFILE", Profile.SAMPLE.value))
         return cls(
-            profile=_profile(environment.get("BOOKSEARCH_PROFILE", Profile.SAMPLE.value)),
+            profile=profile,
             home=home,
             lake=_place(environment, "BOOKSEARCH_LAKE", home / "lake", "file", "s3"),
             milvus_uri=_place(
@@ -101,6 +132,7 @@ class Settings:
             notify_webhook=_is_address(environment, "BOOKSEARCH_NOTIFY_WEBHOOK", "http", "https"),
             notify_email=_recipients(environment),
             covers_per_minute=_whole(environment, "BOOKSEARCH_COVERS_PER_MINUTE", 0, (0, 1_000_000)) or None,
+            emr=_emr(environment) if profile is Profile.EMR else None,
         )
 
 
@@ -114,6 +146,45 @@ def _place(environment: Mapping[str, str], name: str, default: Path, *schemes: s
         allowed = " or ".join(["a local folder", *(f"{scheme}://..." for scheme in schemes)])
         raise SettingsError(f"{name} is {text!r}; it must be {allowed}")
     return text
+
+
+_OF_EMR = {
+    "BOOKSEARCH_LAKE": (_S3_PREFIX, "s3://bucket/prefix"),
+    "BOOKSEARCH_EMR_STAGING": (_S3_PREFIX, "s3://bucket/prefix"),
+    "BOOKSEARCH_EMR_APPLICATION_ID": (_APPLICATION_ID, "the id of an application, such as 00f1a2b3c4d5e6f7"),
+    "BOOKSEARCH_EMR_ROLE_ARN": (_ROLE_ARN, "the ARN of a role, arn:aws:iam::<account>:role/<name>"),
+    "BOOKSEARCH_EMR_REGION": (_REGION, "an AWS region, such as eu-central-1"),
+}
+
+
+def _emr(environment: Mapping[str, str]) -> EmrSettings:
+    """The settings of the profile `emr`, which has defaults for none of them. All that are missing are named at once."""
+    regions = ("BOOKSEARCH_EMR_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
+    region = next((environment[name] for name in regions if name in environment), None)
+    told = {**environment, **({"BOOKSEARCH_EMR_REGION": region} if region else {})}
+    needed = (*_OF_EMR, "BOOKSEARCH_MILVUS_URI", "BOOKSEARCH_CONTACT")
+    if missing := [name for name in needed if name not in told]:
+        raise SettingsError(
+            f"BOOKSEARCH_PROFILE=emr needs {', '.join(missing)}. `booksearch aws status` prints what belongs to the "
+            "stacks. The region may be AWS_REGION too; BOOKSEARCH_MILVUS_URI is a server or a folder of this machine; "
+            "BOOKSEARCH_CONTACT is an e-mail or page that the covers service can reach you at"
+        )
+    for name, (allowed, meaning) in _OF_EMR.items():
+        if not allowed.fullmatch(told[name]):
+            raise SettingsError(f"{name} is {told[name]!r}; with BOOKSEARCH_PROFILE=emr it must be {meaning}")
+    package = told.get("BOOKSEARCH_EMR_PACKAGE", "")
+    if package and not _PACKAGE_HASH.fullmatch(package):
+        raise SettingsError(
+            f"BOOKSEARCH_EMR_PACKAGE is {package!r}; it must be the 16 hexadecimal digits that "
+            "`booksearch emr package` prints"
+        )
+    return EmrSettings(
+        staging=told["BOOKSEARCH_EMR_STAGING"].rstrip("/"),
+        application_id=told["BOOKSEARCH_EMR_APPLICATION_ID"],
+        role_arn=told["BOOKSEARCH_EMR_ROLE_ARN"],
+        region=told["BOOKSEARCH_EMR_REGION"],
+        package=package,
+    )
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool:

@@ -16,11 +16,13 @@ from pydantic import Field
 from booksearch_assets.compute.plan import Work, plan_shuffle
 from booksearch_assets.emr.account import Budget, usage_of
 from booksearch_assets.emr.calls import Patience, aws_client
+from booksearch_assets.emr.content import code_digest
 from booksearch_assets.emr.driver_log import driver_log_folder, driver_log_tail
 from booksearch_assets.emr.errors import EmrError, OverBudget
 from booksearch_assets.emr.job import Job
 from booksearch_assets.emr.messages import JobContext, JobFolder, JobMessages
 from booksearch_assets.emr.outcome import conclude, job_figures
+from booksearch_assets.emr.package_store import ShippedModel, require_package
 from booksearch_assets.emr.reattach import LeftBehind, Step, left_behind
 from booksearch_assets.emr.submit import ENDED, JobRuns, Submission
 from booksearch_assets.emr.watch import in_charge_of, watch
@@ -43,6 +45,11 @@ class EmrServerlessLauncher(SparkLauncher):
     archive: str = Field(
         default="",
         description="s3:// URI of the packed Python environment; empty where the application's image has it.",
+    )
+    staging: str = Field(
+        default="",
+        description="s3:// prefix that `booksearch emr package --upload` uploads to: what a job needs is looked for there "
+        "before it starts. Empty where the application's image has it all.",
     )
     jobs_uri: str = Field(
         description="s3:// prefix for the context and messages of the jobs. A lifecycle rule may delete what is a week old."
@@ -95,6 +102,8 @@ class EmrServerlessLauncher(SparkLauncher):
         context: dg.AssetExecutionContext,
     ) -> StageReport:
         budget = Budget.in_region(self.region, self.budget_usd)
+        model = ShippedModel.of(params, self.staging) if self.staging else None
+        params = model.parameters(params) if model else params
         job, step = Job.of(stage, params, _partitions(context)), Step.of(context)
         jobs, s3 = self._job_runs(), aws_client("s3", self.region)
         left = left_behind(jobs, step, job)
@@ -104,12 +113,14 @@ class EmrServerlessLauncher(SparkLauncher):
             )
             jobs.cancel(job_run_id)
             watch(jobs, job_run_id, lambda _: None, self.poll_seconds, self._outage)
+        if self.staging and not left.job_run_id:
+            self._require_uploaded(model, s3)
         folder = JobFolder.of(self.jobs_uri, left.name)
         messages = JobMessages(s3, folder, self._patience)
         with dg.open_pipes_session(
             context, JobContext(s3, folder, self._patience), messages, extras=job.to_json()
         ) as session:
-            submission = self._submission(left.name, tuning, work, session)
+            submission = self._submission(left.name, tuning, work, model, session)
             with in_charge_of(jobs, lambda: left_behind(jobs, step, job).job_run_id, context):
                 job_run = self._attend(jobs, submission, left, messages, budget, context)
                 messages.forward(to_the_end=True)
@@ -177,7 +188,22 @@ class EmrServerlessLauncher(SparkLauncher):
             job_run = jobs.get(job_run["jobRunId"])
         return job_run
 
-    def _submission(self, name: str, tuning: SparkTuning, work: Work, session: dg.PipesSession) -> Submission:
+    def _require_uploaded(self, model: ShippedModel | None, s3: Any) -> None:
+        """A job that cannot run, or that would run other code than this, is not started."""
+        if self.archive:
+            require_package(self.archive, code_digest(), s3, self._patience)
+        if model:
+            model.require(s3, self._patience)
+
+    def _submission(
+        self,
+        name: str,
+        tuning: SparkTuning,
+        work: Work,
+        model: ShippedModel | None,
+        session: dg.PipesSession,
+    ) -> Submission:
+        spark = self._settings(tuning, work)
         return Submission(
             name=name,
             application_id=self.application_id,
@@ -185,7 +211,7 @@ class EmrServerlessLauncher(SparkLauncher):
             entry_point=self.entry_point,
             logs_uri=self.logs_uri,
             timeout_minutes=self.timeout_minutes,
-            spark=self._settings(tuning, work),
+            spark=model.settings(spark) if model else spark,
             driver_environment=session.get_bootstrap_env_vars(),
             tags=session.default_remote_invocation_info,
         )

@@ -224,7 +224,7 @@ def _pack(folder: Path, archive: Path, say: Say) -> str:
     with archive.open("wb") as file:
         hashing = _Hashing(file)
         with gzip.GzipFile("", "wb", _COMPRESSION, hashing, mtime=0) as zipped:  # type: ignore[arg-type]
-            write_tar(folder, zipped, say)
+            write_tar(folder, zipped, say)  # type: ignore[arg-type]
     return hashing.digest.hexdigest()
 
 

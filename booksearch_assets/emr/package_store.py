@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from booksearch_assets.clip.bundle import Bundle
 from booksearch_assets.emr.calls import Patience
 from booksearch_assets.emr.errors import ModelMissing, PackageMissing, PackageOutdated, error_code
 from booksearch_assets.emr.messages import split_s3
 from booksearch_assets.emr.package import ARCHIVE, ENTRY_POINT_FILE, MANIFEST, Package, Say, silent, write_tar
+
+if TYPE_CHECKING:
+    from booksearch_assets.clip.bundle import Bundle
 
 MODEL_ARCHIVE = "model.tar"
 _UPLOAD = "Run `booksearch emr package --upload`."
@@ -77,12 +79,13 @@ def upload_bundle(
     return uri
 
 
-def require_package(uris: PackageUris, code: str, s3: Any, patience: Patience) -> None:
-    """Make sure that a package is there and is of this code.
+def require_package(archive: str, code: str, s3: Any, patience: Patience) -> None:
+    """Make sure that the package of an archive is there and is of this code.
 
     Raises `PackageMissing`, or `PackageOutdated` where a job would run other code than that which is waiting for it.
     """
-    bucket, key = _place(uris.manifest)
+    uri = f"{archive.rpartition('/')[0]}/{MANIFEST}"
+    bucket, key = _place(uri)
     try:
         body = patience.call(s3.get_object, Bucket=bucket, Key=key)["Body"]
         manifest = json.loads(body.read())
@@ -90,7 +93,7 @@ def require_package(uris: PackageUris, code: str, s3: Any, patience: Patience) -
         if error_code(error) != "NoSuchKey":
             raise
         raise PackageMissing(
-            f"there is no package of this code and its requirements: {uris.manifest} does not exist. {_UPLOAD}"
+            f"there is no package of this code and its requirements: {uri} does not exist. {_UPLOAD}"
         ) from error
     if manifest["code"] != code:
         raise PackageOutdated(
@@ -100,21 +103,39 @@ def require_package(uris: PackageUris, code: str, s3: Any, patience: Patience) -
         )
 
 
-def with_shipped_model(params: Any, staging: str, s3: Any, patience: Patience) -> tuple[Any, list[str]]:
-    """Parameters of a stage for executors, and the `spark.archives` that they need.
+@dataclass(frozen=True)
+class ShippedModel:
+    """The uploaded model bundle that Spark unpacks beside the executors of one job, into a folder named by its id."""
 
-    A stage that names a model bundle by a folder of this machine is told the folder that Spark unpacks the uploaded
-    one to, beside every worker: named by the bundle's id, so that a job of another model has other parameters. Raises
-    `ModelMissing`.
-    """
-    folder = getattr(params, "bundle", None)
-    if not folder or not is_dataclass(params):
-        return params, []
-    bundle_id = Bundle.open(folder).bundle_id
-    uri = bundle_uri(staging, bundle_id)
-    if not exists(s3, uri, patience):
-        raise ModelMissing(f"the model {bundle_id} has not been uploaded: {uri} does not exist. {_UPLOAD}")
-    return replace(params, bundle=f"./{bundle_id}"), [f"{uri}#{bundle_id}"]  # type: ignore[type-var]
+    uri: str
+    bundle_id: str
+
+    @classmethod
+    def of(cls, params: Any, staging: str) -> ShippedModel | None:
+        """That of a stage whose parameters name a bundle by a folder of this machine; None for another stage."""
+        from booksearch_assets.clip.bundle import Bundle
+
+        folder = getattr(params, "bundle", None)
+        if not folder:
+            return None
+        bundle_id = Bundle.open(folder).bundle_id
+        return cls(bundle_uri(staging, bundle_id), bundle_id)
+
+    def parameters(self, params: Any) -> Any:
+        """The parameters for executors. A job of another model has others, and is another job."""
+        return replace(params, bundle=f"./{self.bundle_id}")
+
+    def settings(self, spark: Mapping[str, str]) -> dict[str, str]:
+        """Spark settings with one archive more."""
+        archives = [spark.get("spark.archives", ""), f"{self.uri}#{self.bundle_id}"]
+        return {**spark, "spark.archives": ",".join(filter(None, archives))}
+
+    def require(self, s3: Any, patience: Patience) -> None:
+        """Raises `ModelMissing` where it has not been uploaded."""
+        if not exists(s3, self.uri, patience):
+            raise ModelMissing(
+                f"the model {self.bundle_id} has not been uploaded: {self.uri} does not exist. {_UPLOAD}"
+            )
 
 
 def exists(s3: Any, uri: str, patience: Patience) -> bool:
