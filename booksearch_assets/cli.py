@@ -106,6 +106,18 @@ def search(
 
 
 @main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of this machine to listen at.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65_535), help="0: any that is free.")
+@click.option("--public", is_flag=True, help="Let strangers search without a token.")
+@_explained
+def serve(host: str, port: int, public: bool) -> None:
+    """Serve the search: a page for people, a REST API for programs."""
+    from booksearch_assets.search.api.serve import serve as serve_search
+
+    serve_search(Settings.from_environment(), host, port, public)
+
+
+@main.command()
 @click.argument("assets", nargs=-1)
 @click.option("--years", metavar="2015..2019", help="Only these years of publication; all by default.")
 @click.option(

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.routing import compile_path
 
 from booksearch_assets.search.engine import ModelMismatch
 from booksearch_assets.vectorstores.errors import VectorStoreError
@@ -151,19 +151,22 @@ def _of_http_exception(request: Request, error: Exception) -> JSONResponse:
         return problem_response(ProblemKind.NOT_FOUND, f"no route {path}; /openapi.json lists them")
     if error.status_code == ProblemKind.METHOD.status:
         # The router only names the methods of the first route of this path.
-        allowed = ", ".join(_methods(request))
+        allowed = ", ".join(_methods(request)) or (error.headers or {}).get("Allow", "")
         detail = f"{path} takes {allowed}, not {request.method}"
         return problem_response(ProblemKind.METHOD, detail, {"Allow": allowed})
     return problem_response(ProblemKind.MALFORMED, str(error.detail), error.headers)
 
 
 def _methods(request: Request) -> list[str]:
-    """The methods that some route takes at the path of the request."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.path_regex.match(request.url.path):
-            methods |= route.methods or set()
-    return sorted(methods)
+    """The methods that the description of the API has for the path of the request."""
+    return sorted(
+        {
+            method.upper()
+            for template, operations in request.app.openapi()["paths"].items()
+            if compile_path(template)[0].match(request.url.path)
+            for method in operations
+        }
+    )
 
 
 def _of_store(request: Request, error: Exception) -> JSONResponse:
