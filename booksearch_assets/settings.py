@@ -1,0 +1,259 @@
+"""Where things are, read from environment variables: the only module that reads them.
+
+Belongs here: one frozen object of paths, addresses and the profile, from which the default resources are made.
+Does not: secrets (those are `dg.EnvVar` fields of the resources), tuning (config of the assets).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+_DIGITS = re.compile(r"[0-9]{1,9}")
+# The characters that RFC 6750 allows in a bearer token; a short one could be guessed.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,200}")
+_MAILBOX = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
+_S3_PREFIX = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/\s#,]+)+/?")
+_APPLICATION_ID = re.compile(r"[0-9a-z]{1,64}")
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+_PACKAGE_HASH = re.compile(r"[0-9a-f]{16}")
+
+
+class Profile(Enum):
+    """`sample`: everything embedded, no network. `local`: real dumps on one machine. `emr`: Spark on EMR Serverless."""
+
+    SAMPLE = "sample"
+    LOCAL = "local"
+    EMR = "emr"
+
+
+class SettingsError(ValueError):
+    """An environment variable holds what it cannot hold; the message names it and what is allowed."""
+
+
+@dataclass(frozen=True)
+class EmrSettings:
+    """Where jobs run, and where in S3 they find what they need: below `staging`.
+
+    `package` is the hash of the package that jobs take; empty for that of this code.
+    """
+
+    staging: str
+    application_id: str
+    role_arn: str
+    region: str
+    package: str = ""
+
+    @property
+    def jobs_uri(self) -> str:
+        """Messages of jobs. The role of jobs may write below `runs/` alone."""
+        return f"{self.staging}/runs/jobs"
+
+    @property
+    def logs_uri(self) -> str:
+        return f"{self.staging}/runs/logs"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every place of one deployment. `home` holds the rest unless a variable says otherwise."""
+
+    profile: Profile
+    home: Path
+    lake: str
+    milvus_uri: str
+    milvus_token: bool
+    bundle: str
+    sample_editions: int
+    sample_seed: int
+    sample_release: int
+    sample_port: int
+    first_year: int
+    contact: str
+    automation: bool = False
+    notify_webhook: bool = False
+    notify_email: tuple[str, ...] = ()
+    covers_per_minute: int | None = None
+    api_tokens: bool = False
+    api_rate: int | None = None
+    emr: EmrSettings | None = None
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    @property
+    def downloads(self) -> Path:
+        return self.home / "downloads"
+
+    @property
+    def sample_folder(self) -> Path:
+        """The folder of one sample world: another seed or size is another world."""
+        return self.home / "sample" / f"{self.sample_seed}-{self.sample_editions}"
+
+    @property
+    def source(self) -> str:
+        """Whose cover ids these are: the name that caches are kept under."""
+        if self.profile is Profile.SAMPLE:
+            return f"sample-{self.sample_seed}-{self.sample_editions}"
+        return "openlibrary"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Every path absolute, since each step of a run is a process and may have another working directory.
+
+        A variable that is set to nothing counts as not set. Raises `SettingsError` for a value that is not allowed.
+        """
+        environment = {name: value for name, value in environment.items() if value}
+        home = Path(_place(environment, "BOOKSEARCH_HOME", Path("data")))
+        profile = _profile(environment.get("BOOKSEARCH_PROFILE", Profile.SAMPLE.value))
+        return cls(
+            profile=profile,
+            home=home,
+            lake=_place(environment, "BOOKSEARCH_LAKE", home / "lake", "file", "s3"),
+            milvus_uri=_place(
+                environment, "BOOKSEARCH_MILVUS_URI", home / "milvus", "file", "http", "https", "tcp"
+            ),
+            # Only whether there is one: the secret itself stays in the environment until a run needs it.
+            milvus_token=bool(environment.get("BOOKSEARCH_MILVUS_TOKEN")),
+            bundle=_place(environment, "BOOKSEARCH_MODEL", PACKAGE / "sample" / "model"),
+            sample_editions=_whole(environment, "BOOKSEARCH_SAMPLE_EDITIONS", 2000, (100, 10_000_000)),
+            sample_seed=_whole(environment, "BOOKSEARCH_SAMPLE_SEED", 0, (0, 999_999_999)),
+            # A release is a month of the sample world's one year.
+            sample_release=_whole(environment, "BOOKSEARCH_SAMPLE_RELEASE", 0, (0, 11)),
+            sample_port=_whole(environment, "BOOKSEARCH_SAMPLE_PORT", 8321, (0, 65_535)),
+            first_year=_whole(environment, "BOOKSEARCH_FIRST_YEAR", 2010, (1970, date.today().year)),
+            contact=environment.get("BOOKSEARCH_CONTACT", ""),
+            automation=_switch(environment, "BOOKSEARCH_AUTOMATION"),
+            # As with the token: that there is an address, not the address.
+            notify_webhook=_is_address(environment, "BOOKSEARCH_NOTIFY_WEBHOOK", "http", "https"),
+            notify_email=_recipients(environment),
+            covers_per_minute=_whole(environment, "BOOKSEARCH_COVERS_PER_MINUTE", 0, (0, 1_000_000)) or None,
+            # Secrets as well: see `api_tokens`.
+            api_tokens=bool(api_tokens(environment)),
+            # Requests a minute of one client.
+            api_rate=_whole(environment, "BOOKSEARCH_API_RATE", 0, (0, 1_000_000)) or None,
+            emr=_emr(environment) if profile is Profile.EMR else None,
+        )
+
+
+def api_tokens(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The tokens that the search service lets in, none for everybody. Raises `SettingsError`, which tells none of them."""
+    tokens = tuple(
+        part.strip() for part in environment.get("BOOKSEARCH_API_TOKENS", "").split(",") if part.strip()
+    )
+    if not all(_TOKEN.fullmatch(token) for token in tokens):
+        raise SettingsError(
+            "BOOKSEARCH_API_TOKENS must be tokens with commas between them, each of 16 to 200 letters, digits and "
+            "-._~+/=; python -c 'import secrets; print(secrets.token_urlsafe())' makes one"
+        )
+    return tokens
+
+
+def _place(environment: Mapping[str, str], name: str, default: Path, *schemes: str) -> str:
+    """A local path made absolute, its `~` expanded as a shell would, or else a URI of one of `schemes`."""
+    text = environment.get(name, str(default))
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        return str(Path(text).expanduser().absolute())
+    if scheme not in schemes:
+        allowed = " or ".join(["a local folder", *(f"{scheme}://..." for scheme in schemes)])
+        raise SettingsError(f"{name} is {text!r}; it must be {allowed}")
+    return text
+
+
+_OF_EMR = {
+    "BOOKSEARCH_LAKE": (_S3_PREFIX, "s3://bucket/prefix"),
+    "BOOKSEARCH_EMR_STAGING": (_S3_PREFIX, "s3://bucket/prefix"),
+    "BOOKSEARCH_EMR_APPLICATION_ID": (_APPLICATION_ID, "the id of an application, such as 00f1a2b3c4d5e6f7"),
+    "BOOKSEARCH_EMR_ROLE_ARN": (_ROLE_ARN, "the ARN of a role, arn:aws:iam::<account>:role/<name>"),
+    "BOOKSEARCH_EMR_REGION": (_REGION, "an AWS region, such as eu-central-1"),
+}
+
+
+def _emr(environment: Mapping[str, str]) -> EmrSettings:
+    """The settings of the profile `emr`, which has defaults for none of them. All that are missing are named at once."""
+    regions = ("BOOKSEARCH_EMR_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
+    region = next((environment[name] for name in regions if name in environment), None)
+    told = {**environment, **({"BOOKSEARCH_EMR_REGION": region} if region else {})}
+    needed = (*_OF_EMR, "BOOKSEARCH_MILVUS_URI", "BOOKSEARCH_CONTACT")
+    if missing := [name for name in needed if name not in told]:
+        raise SettingsError(
+            f"BOOKSEARCH_PROFILE=emr needs {', '.join(missing)}. `booksearch aws status` prints what belongs to the "
+            "stacks. The region may be AWS_REGION too; BOOKSEARCH_MILVUS_URI is a server or a folder of this machine; "
+            "BOOKSEARCH_CONTACT is an e-mail or page that the covers service can reach you at"
+        )
+    for name, (allowed, meaning) in _OF_EMR.items():
+        if not allowed.fullmatch(told[name]):
+            raise SettingsError(f"{name} is {told[name]!r}; with BOOKSEARCH_PROFILE=emr it must be {meaning}")
+    package = told.get("BOOKSEARCH_EMR_PACKAGE", "")
+    if package and not _PACKAGE_HASH.fullmatch(package):
+        raise SettingsError(
+            f"BOOKSEARCH_EMR_PACKAGE is {package!r}; it must be the 16 hexadecimal digits that "
+            "`booksearch emr package` prints"
+        )
+    return EmrSettings(
+        staging=told["BOOKSEARCH_EMR_STAGING"].rstrip("/"),
+        application_id=told["BOOKSEARCH_EMR_APPLICATION_ID"],
+        role_arn=told["BOOKSEARCH_EMR_ROLE_ARN"],
+        region=told["BOOKSEARCH_EMR_REGION"],
+        package=package,
+    )
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    value = environment.get(name, "off")
+    if value not in ("on", "off"):
+        raise SettingsError(f"{name} is {value!r}; it must be on or off")
+    return value == "on"
+
+
+def _is_address(environment: Mapping[str, str], name: str, *schemes: str) -> bool:
+    """Whether an address that holds a secret is there. An error tells nothing of it but its variable."""
+    if name not in environment:
+        return False
+    scheme, _, rest = environment[name].partition("://")
+    if scheme not in schemes or not rest or any(c.isspace() for c in rest):
+        raise SettingsError(
+            f"{name} must be {' or '.join(f'{scheme}://...' for scheme in schemes)}, without spaces"
+        )
+    return True
+
+
+def _recipients(environment: Mapping[str, str]) -> tuple[str, ...]:
+    text = environment.get("BOOKSEARCH_NOTIFY_EMAIL", "")
+    recipients = tuple(part.strip() for part in text.split(",") if part.strip())
+    for recipient in recipients:
+        if not _MAILBOX.fullmatch(recipient):
+            raise SettingsError(
+                f"BOOKSEARCH_NOTIFY_EMAIL holds {recipient!r}; it must be e-mail addresses with commas between them"
+            )
+    has_server = _is_address(environment, "BOOKSEARCH_SMTP_URL", "smtp", "smtps")
+    if recipients and not has_server:
+        raise SettingsError(
+            "BOOKSEARCH_NOTIFY_EMAIL needs a mail server; set BOOKSEARCH_SMTP_URL to smtp://user:password@host:port"
+        )
+    return recipients
+
+
+def _profile(value: str) -> Profile:
+    try:
+        return Profile(value)
+    except ValueError:
+        allowed = ", ".join(profile.value for profile in Profile)
+        raise SettingsError(f"BOOKSEARCH_PROFILE is {value!r}; it must be one of: {allowed}") from None
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, bounds: tuple[int, int]) -> int:
+    text = environment.get(name, str(default))
+    lowest, highest = bounds
+    if not _DIGITS.fullmatch(text) or not lowest <= int(text) <= highest:
+        raise SettingsError(f"{name} is {text!r}; it must be a whole number from {lowest} to {highest}")
+    return int(text)
