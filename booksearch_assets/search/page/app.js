@@ -1,0 +1,55 @@
+// The page: what happens at every move, and the keys that work everywhere.
+
+import { showBook } from "./book.js";
+import { at } from "./dom.js";
+import { fillFilters, toggleFilters } from "./filters.js";
+import { fillForm } from "./form.js";
+import { coverLinks } from "./grid.js";
+import { current, go, onMove } from "./navigation.js";
+import { showResults } from "./results.js";
+import { filtersInUse, readState, writeState } from "./state.js";
+
+function show(place, before) {
+  if (!before || writeState(place.state) !== writeState(before.state)) {
+    fillForm(place.state);
+    fillFilters(place.state);
+    showResults(place.state);
+  }
+  if (place.book !== (before?.book ?? "")) showBook(place.book, place.state);
+}
+
+onMove(show);
+show(current());
+// On a phone the filters would push the covers out of sight.
+if (filtersInUse(current().state).length && matchMedia("(min-width: 52rem)").matches) toggleFilters(true);
+if (!location.search && matchMedia("(hover: hover)").matches) at("q").focus();
+
+addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || at("book").open) return;
+  const typing = event.target.matches("input:not([type=radio], [type=range]), select, textarea");
+  if (event.key === "/" && !typing) {
+    event.preventDefault();
+    at("q").select();
+    at("q").focus();
+  } else if (event.key === "Escape" && (!typing || event.target.id === "q")) {
+    event.preventDefault();
+    at("q").value = "";
+    if (location.search) go(readState(""));
+    at("q").focus();
+  } else if (event.key === "ArrowDown" && event.target.id === "q" && coverLinks().length) {
+    event.preventDefault();
+    coverLinks()[0].focus();
+  }
+});
+
+const isDark = () =>
+  (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+const showTheme = () => { at("theme").ariaPressed = String(isDark()); };
+at("theme").addEventListener("click", () => {
+  const theme = isDark() ? "light" : "dark";
+  localStorage.setItem("theme", theme);
+  document.documentElement.dataset.theme = theme;
+  showTheme();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
+showTheme();
