@@ -17,7 +17,7 @@ import click
 
 from booksearch_assets.aws.commands import aws
 from booksearch_assets.emr.commands import emr
-from booksearch_assets.settings import Settings, SettingsError
+from booksearch_assets.settings import Profile, Settings, SettingsError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -107,7 +107,9 @@ def search(
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of this machine to listen at.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65_535), help="0: any that is free.")
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65_535), help="0: any that is free."
+)
 @click.option("--public", is_flag=True, help="Let strangers search without a token.")
 @_explained
 def serve(host: str, port: int, public: bool) -> None:
@@ -127,11 +129,11 @@ def serve(host: str, port: int, public: bool) -> None:
 @_explained
 def materialize(assets: tuple[str, ...], years: str | None, filter_profile: str, again: bool) -> None:
     """Materialise ASSETS (such as books/editions), or the whole graph, in one run: what changed, and no more."""
-    from booksearch_assets.java import require_java
     from booksearch_assets.materialize import materialize_assets
 
-    require_java()
-    sys.exit(materialize_assets(Settings.from_environment(), assets, years, filter_profile, again))
+    settings = Settings.from_environment()
+    _require_java(settings)
+    sys.exit(materialize_assets(settings, assets, years, filter_profile, again))
 
 
 @main.command()
@@ -177,11 +179,19 @@ def rollback() -> None:
 @_explained
 def ui(port: int) -> None:
     """Open the Dagster UI on the same instance and data."""
-    from booksearch_assets.java import require_java
     from booksearch_assets.ui import serve_ui
 
-    require_java()
-    sys.exit(serve_ui(Settings.from_environment(), port))
+    settings = Settings.from_environment()
+    _require_java(settings)
+    sys.exit(serve_ui(settings, port))
+
+
+def _require_java(settings: Settings) -> None:
+    """Before anything slow, where Spark is to run on this machine."""
+    from booksearch_assets.java import require_java
+
+    if settings.profile is not Profile.EMR:
+        require_java()
 
 
 @main.command()

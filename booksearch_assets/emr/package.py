@@ -58,11 +58,14 @@ Say = Callable[[str, int, int], None]
 _PLATFORMS = ("manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(34, 4, -1)))
 _SITE_PACKAGES = f"lib/python{PYTHON_VERSION}/site-packages"
 # What no job reads: headers and tests of compiled libraries, and scripts, which begin with the builder's own Python.
+# Of torch's own programs, importing it asks for one alone.
 _UNNEEDED = (
     "bin",
     "torch/include",
-    "torch/test",
     "torch/share",
+    "torch/test",
+    "torch/bin/*[tT]est*",
+    "torch/bin/protoc*",
     "pyarrow/include",
     "pyarrow/tests",
     "numpy/**/tests",
@@ -190,8 +193,11 @@ def _pip(arguments: list[str], say: Say) -> None:
 
 def _prune(site: Path) -> None:
     for pattern in _UNNEEDED:
-        for folder in list(site.glob(pattern)):
-            shutil.rmtree(folder)
+        for path in list(site.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
     for name in _OF_PIP:
         for path in list(site.glob(f"*.dist-info/{name}")):
             path.unlink()
