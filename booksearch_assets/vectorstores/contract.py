@@ -3,9 +3,10 @@
 Belongs here: specs, hits, and the two interfaces (`VectorStore` to build, `VectorIndex` to read). Does not: checks of
 rows and queries (`rows`, `filters`) and anything that knows a backend.
 
-The limits are those of the strictest backend, a Milvus server, whatever the backend in use, so that what works on a
-laptop also works in production (https://milvus.io/docs/limitations.md). Similarity is always the cosine of
-L2-normalised vectors, from -1 to 1, higher is nearer.
+Each limit is that of the strictest backend, whatever the backend in use, so that what works on a laptop also works in
+production (https://milvus.io/docs/limitations.md; of OpenSearch, `KNNQueryBuilder.K_MAX` and `KNNEngine` of its k-NN
+plugin, Lucene's longest term, and the length of `_id`). Similarity is always the cosine of L2-normalised vectors, from
+-1 to 1, higher is nearer.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ from booksearch_assets.vectorstores.filters import Filter
 VECTOR = "vector"
 """The name of the vector field in every collection."""
 
-MAX_DIMENSION = 32_768
-MAX_TEXT_BYTES = 65_535
+MAX_DIMENSION = 16_000
+MAX_TEXT_BYTES = 32_766
+MAX_KEY_BYTES = 512
 MAX_CAPACITY = 4_096
-MAX_WINDOW = 16_384
+MAX_WINDOW = 10_000
 """The most that `offset + k` may be."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,119}")
 
 
 class FieldKind(StrEnum):
@@ -76,7 +78,10 @@ class ScalarField:
 
 
 class IndexKind(StrEnum):
-    """Index types that every backend really builds. Milvus Lite accepts any other word and then searches by brute force."""
+    """Index types that backends really build: all but IVF_FLAT by every one, IVF_FLAT by Milvus.
+
+    Milvus Lite accepts any other word and then searches by brute force.
+    """
 
     FLAT = "FLAT"
     HNSW = "HNSW"
@@ -104,7 +109,7 @@ class IndexSpec:
 class CollectionSpec:
     """A collection: its fields, the text field that is its key, its vectors' width, its index and its provenance.
 
-    `index` None means the backend's default: FLAT on Milvus Lite, HNSW on a server. `properties` say where the vectors
+    `index` None means the backend's default: FLAT on Milvus Lite, HNSW on servers. `properties` say where the vectors
     came from (bundle_id, dump_date, ...); they are stored with the collection and read back by `VectorStore.describe`.
     """
 
@@ -127,6 +132,11 @@ class CollectionSpec:
         if self.key not in names or self.field(self.key).kind is not FieldKind.TEXT:
             raise InvalidCollection(
                 f"collection {self.name!r}: the key {self.key!r} must be one of its text fields"
+            )
+        if self.field(self.key).max_bytes > MAX_KEY_BYTES:
+            raise InvalidCollection(
+                f"collection {self.name!r}: the key {self.key!r} may have {MAX_KEY_BYTES} bytes at most, "
+                f"not {self.field(self.key).max_bytes}"
             )
 
     def field(self, name: str) -> ScalarField:
@@ -279,6 +289,6 @@ def checked_name(name: str, what: str) -> str:
     if not _NAME.fullmatch(name):
         raise InvalidCollection(
             f"{what} name {name!r}: expected a letter or underscore, then letters, digits and underscores, "
-            "255 at most"
+            "120 at most"
         )
     return name

@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
+from booksearch_assets.vectorstores.columns import Columns
 from booksearch_assets.vectorstores.contract import VECTOR, CollectionSpec, Hit
 from booksearch_assets.vectorstores.filters import Filter, row_mask
 from booksearch_assets.vectorstores.rows import check_fields, check_search, checked_queries, vector_matrix
@@ -23,16 +24,25 @@ from booksearch_assets.vectorstores.snapshot import read_snapshot
 _SCORES_AT_ONCE = 32_000_000
 """Bound on the score matrix: 128 MB of float32."""
 
+_GATHERED_SHARE = 0.2
+"""Where a filter keeps less than this share of the rows, their vectors are gathered and only they are compared."""
+
 _BATCH_ROWS = 10_000
 
 
 class ExactIndex:
-    """A sealed collection held in memory: rows x dimension x 4 bytes, and its scalar fields."""
+    """A sealed collection held in memory: rows x dimension x 4 bytes, and its scalar fields.
+
+    The answer to one query depends on nothing but the rows, the query and the filter: equal scores rank in the order of
+    keys, and the best `k` are the first of the best `k + 1`.
+    """
 
     def __init__(self, spec: CollectionSpec, rows: pa.Table) -> None:
         self._spec = spec
-        self._rows = rows.select(spec.schema.names).combine_chunks()
-        self._matrix = vector_matrix(self._rows[VECTOR], spec.dimension)
+        rows = rows.select(spec.schema.names).combine_chunks()
+        self._matrix = vector_matrix(rows[VECTOR], spec.dimension)
+        self._rows = rows
+        self._columns = Columns(rows.drop_columns(VECTOR))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -45,7 +55,7 @@ class ExactIndex:
 
     def count(self, filter: Filter | None = None) -> int:
         check_search(self.spec, 1, filter, ())
-        return len(self._rows) if filter is None else int(row_mask(filter, self._rows).sum())
+        return len(self._columns) if filter is None else int(row_mask(filter, self._columns).sum())
 
     def search(
         self,
@@ -57,25 +67,17 @@ class ExactIndex:
     ) -> list[list[Hit]]:
         check_search(self.spec, k, filter, fields, offset)
         queries = checked_queries(self.spec, vectors)
-        candidates = None if filter is None else np.flatnonzero(row_mask(filter, self._rows))
-        step = max(1, _SCORES_AT_ONCE // max(1, len(self._rows)))
-        answers: list[list[Hit]] = []
-        for start in range(0, len(queries), step):
-            scores = queries[start : start + step] @ self._matrix.T
-            if candidates is not None:
-                scores = scores[:, candidates]
-            best = _best(scores, offset + k)[:, offset:]
-            found = best if candidates is None else candidates[best]
-            values = np.take_along_axis(scores, best, axis=1)
-            answers += [
-                self._hits(rows, row_scores, fields) for rows, row_scores in zip(found, values, strict=True)
-            ]
-        return answers
+        candidates = None if filter is None else np.flatnonzero(row_mask(filter, self._columns))
+        return [
+            self._hits(rows, scores, fields)
+            for rows, scores in self._best(queries, candidates, offset, offset + k)
+        ]
 
     def fetch(self, keys: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
         check_fields(self.spec, fields)
         wanted = [key for key in dict.fromkeys(keys) if key in self._row_of]
-        return dict(zip(wanted, self._values([self._row_of[key] for key in wanted], fields), strict=True))
+        rows = np.array([self._row_of[key] for key in wanted], dtype=np.int64)
+        return dict(zip(wanted, self._values(rows, fields), strict=True))
 
     def scan(self, fields: Sequence[str]) -> Iterator[pa.RecordBatch]:
         check_fields(self.spec, fields)
@@ -88,33 +90,41 @@ class ExactIndex:
     def _row_of(self) -> dict[str, int]:
         return {key: row for row, key in enumerate(self._rows[self.spec.key].to_pylist())}
 
+    def _best(
+        self, queries: np.ndarray, candidates: np.ndarray | None, first: int, last: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows and scores from rank `first` to `last` for each query; of `candidates`, where given."""
+        matrix = self._matrix
+        gathered = candidates is not None and len(candidates) < _GATHERED_SHARE * len(matrix)
+        if gathered:
+            matrix = matrix[candidates]
+        step = max(1, _SCORES_AT_ONCE // max(1, len(matrix)))
+        for start in range(0, len(queries), step):
+            for scores in queries[start : start + step] @ matrix.T:
+                if candidates is not None and not gathered:
+                    scores = scores[candidates]
+                best = _highest(scores, last)[first:]
+                yield best if candidates is None else candidates[best], scores[best]
+
     def _hits(self, rows: np.ndarray, scores: np.ndarray, fields: Sequence[str]) -> list[Hit]:
-        keys = self._rows[self.spec.key].take(rows).to_pylist()
-        values = self._values(rows, fields)
+        values = self._values(rows, (self.spec.key, *fields))
+        own = self.spec.key in fields
+        keys = [value[self.spec.key] if own else value.pop(self.spec.key) for value in values]
         return [Hit(*hit) for hit in zip(keys, scores.tolist(), values, strict=True)]
 
-    def _values(self, rows: Sequence[int] | np.ndarray, fields: Sequence[str]) -> list[dict[str, Any]]:
-        scalars = [name for name in fields if name != VECTOR]
-        taken = np.asarray(rows, dtype=np.int64)
-        values: list[dict[str, Any]] = [{} for _ in taken]
-        if scalars:
-            values = self._rows.select(scalars).take(taken).to_pylist()
+    def _values(self, rows: np.ndarray, fields: Sequence[str]) -> list[dict[str, Any]]:
+        values = self._columns.take(rows, [name for name in fields if name != VECTOR])
         if VECTOR in fields:
-            for value, vector in zip(values, self._matrix[taken], strict=True):
+            for value, vector in zip(values, self._matrix[rows], strict=True):
                 value[VECTOR] = vector
         return values
 
 
-def _best(scores: np.ndarray, k: int) -> np.ndarray:
-    """Columns of the `k` highest scores of each row, best first; equal scores in column order."""
-    k = min(k, scores.shape[1])
-    if k == 0:
-        return np.empty((len(scores), 0), dtype=np.int64)
-    best = (
-        np.argpartition(-scores, k - 1, axis=1)[:, :k]
-        if k < scores.shape[1]
-        else np.tile(np.arange(k), (len(scores), 1))
-    )
-    best.sort(axis=1)
-    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(best, order, axis=1)
+def _highest(scores: np.ndarray, k: int) -> np.ndarray:
+    """Places of the `k` highest of `scores`, (n,), best first; equal ones in order of place."""
+    if k < len(scores):
+        # All that equal the last one take part, so that which of them are kept does not depend on `k`.
+        places = np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])
+    else:
+        places = np.arange(len(scores))
+    return places[np.argsort(-scores[places], kind="stable")][:k]

@@ -1,22 +1,21 @@
-"""Filters over scalar fields: what they mean, whether a collection can answer them, and how Milvus writes them.
+"""Filters over scalar fields: what they mean, whether a collection can answer them, and how databases write them.
 
-Belongs here: the filters and their forms as an Arrow mask and as a Milvus expression, side by side so that they stay
-equal. Does not: running them.
+Belongs here: the filters and their forms as an Arrow mask, as a Milvus expression and as an OpenSearch query, side by
+side so that they stay equal. Does not: running them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from booksearch_assets.vectorstores.errors import InvalidSearch
 
 if TYPE_CHECKING:
+    from booksearch_assets.vectorstores.columns import Columns
     from booksearch_assets.vectorstores.contract import CollectionSpec, FieldKind
 
 _MAX_INT = 2**63 - 1
@@ -94,25 +93,43 @@ def milvus_expression(filter: Filter | None) -> str:
             return " and ".join(part for part in map(milvus_expression, filters) if part)
 
 
-def row_mask(filter: Filter, rows: pa.Table) -> np.ndarray:
-    """Which of `rows` pass: (n,) bool."""
+def opensearch_query(filter: Filter | None) -> dict[str, Any]:
+    """The filter in OpenSearch's query language, for integers and keywords."""
+    match filter:
+        case None:
+            return {"match_all": {}}
+        case Between(field, low, high):
+            return {"range": {field: {"gte": low, "lte": high}}}
+        case OneOf(field, values):
+            return {"terms": {field: list(values)}}
+        case Contains(field, value):
+            return {"term": {field: {"value": value}}}
+        case All(filters):
+            return {"bool": {"filter": [opensearch_query(part) for part in filters]}}
+
+
+def row_mask(filter: Filter, columns: Columns) -> np.ndarray:
+    """Which rows pass: (n,) bool."""
     match filter:
         case Between(field, low, high):
-            values = rows[field].to_numpy()
+            values = columns.numbers(field)
             return (values >= low) & (values <= high)
         case OneOf(field, values):
-            wanted = pa.array(values, rows[field].type)
-            return pc.is_in(rows[field], wanted).to_numpy()
+            if not all(isinstance(value, str) for value in values):
+                return np.isin(columns.numbers(field), values)
+            return _marked(columns, *(columns.rows_with(field, str(value)) for value in values))
         case Contains(field, value):
-            lists = rows[field].combine_chunks()
-            mask = np.zeros(len(rows), dtype=bool)
-            mask[pc.list_parent_indices(lists).filter(pc.equal(pc.list_flatten(lists), value)).to_numpy()] = (
-                True
-            )
-            return mask
+            return _marked(columns, columns.rows_with(field, value))
         case All(filters):
-            masks = [row_mask(part, rows) for part in filters]
-            return np.logical_and.reduce(masks) if masks else np.ones(len(rows), dtype=bool)
+            masks = [row_mask(part, columns) for part in filters]
+            return np.logical_and.reduce(masks) if masks else np.ones(len(columns), dtype=bool)
+
+
+def _marked(columns: Columns, *parts: np.ndarray) -> np.ndarray:
+    mask = np.zeros(len(columns), dtype=bool)
+    for rows in parts:
+        mask[rows] = True
+    return mask
 
 
 def _check_field(spec: CollectionSpec, name: str, asks: str, kinds: Sequence[str]) -> FieldKind:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from booksearch_assets.vectorstores.checked_store import CheckedStore
 from booksearch_assets.vectorstores.contract import (
     VECTOR,
     CollectionSpec,
@@ -45,7 +46,6 @@ from booksearch_assets.vectorstores.exact import ExactIndex
 from booksearch_assets.vectorstores.filters import Filter
 from booksearch_assets.vectorstores.loaded_rows import LoadedRows
 from booksearch_assets.vectorstores.milvus_collection import Dialect, MilvusCollection, connect
-from booksearch_assets.vectorstores.milvus_store import MilvusStore
 from booksearch_assets.vectorstores.rows import vector_matrix
 from booksearch_assets.vectorstores.snapshot import replacing, write_snapshot
 
@@ -70,7 +70,7 @@ _COMPARED_ROWS = 200
 _T = TypeVar("_T")
 
 
-class MilvusLiteStore(MilvusStore):
+class MilvusLiteStore(CheckedStore):
     """Collections under `root`, one Milvus Lite database each. Keeps `VectorStore`.
 
     A database is locked for this process from its first use until `close`. Where another process holds it, calls wait

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 
+from booksearch_assets.vectorstores.checked_store import CheckedStore
 from booksearch_assets.vectorstores.contract import CollectionSpec, IndexKind, IndexSpec, VectorIndex
 from booksearch_assets.vectorstores.errors import InvalidCollection, VectorStoreError
 from booksearch_assets.vectorstores.filters import Filter
 from booksearch_assets.vectorstores.milvus_collection import Dialect, MilvusCollection, connect, milvus_errors
-from booksearch_assets.vectorstores.milvus_store import MilvusStore
 
 SERVER = Dialect(
     name="Milvus",
@@ -26,7 +26,7 @@ SERVER = Dialect(
 )
 
 
-class MilvusServerStore(MilvusStore):
+class MilvusServerStore(CheckedStore):
     """Collections of the Milvus at `uri` (http, https or tcp; the database may follow as its path).
 
     A collection's spec is kept as JSON in its description. Connects on creation: raises `StoreUnavailable`.

@@ -1,4 +1,4 @@
-"""Stores to run the contract on: Milvus Lite in a temporary folder, and a real Milvus server."""
+"""Stores to run the contract on: Milvus Lite in a temporary folder, a real Milvus server, and OpenSearch."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 from booksearch_assets.vectorstores.contract import VectorStore
 from booksearch_assets.vectorstores.milvus_lite import MilvusLiteStore
 from booksearch_assets.vectorstores.milvus_server import MilvusServerStore
+from booksearch_assets_tests.vectorstores.opensearch import open_opensearch
 from booksearch_assets_tests.vectorstores.server import milvus_server
 
-BACKENDS = ["lite", pytest.param("server", marks=pytest.mark.milvus)]
+BACKENDS = ["lite", pytest.param("server", marks=pytest.mark.milvus), "opensearch"]
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,8 @@ def reopen(
     if request.param == "server":
         uri = request.getfixturevalue("milvus_uri")
         return lambda: MilvusServerStore(uri)
+    if request.param == "opensearch":
+        return open_opensearch
     root = tmp_path_factory.mktemp("lite")
     return lambda: MilvusLiteStore(Path(root), lock_timeout=1.0)
 

@@ -1,4 +1,4 @@
-"""What the two Milvus stores share: the order of the checks before each step of a collection's life.
+"""What all stores share: the order of the checks before each step of a collection's life.
 
 Belongs here: refusing what a step may not do. Does not: how a backend does it.
 """
@@ -25,7 +25,7 @@ from booksearch_assets.vectorstores.errors import (
 from booksearch_assets.vectorstores.filters import Filter
 
 
-class MilvusStore(ABC):
+class CheckedStore(ABC):
     """The life of a collection: create, load, seal, read, publish, drop. Keeps `VectorStore`."""
 
     def __init__(self, where: str) -> None:
@@ -131,7 +131,7 @@ class MilvusStore(ABC):
     def _refuse_published(self, name: str) -> None:
         pointing = [alias for alias, target in self._aliases().items() if target == name]
         if pointing:
-            # Milvus Lite and Milvus before 2.5.5 would drop it, and leave readers with an alias to nothing.
+            # OpenSearch, Milvus Lite and Milvus before 2.5.5 would drop it, and leave readers with nothing.
             raise CollectionPublished(
                 f"collection {name!r} in {self.where} is published as {', '.join(pointing)}; "
                 "publish another version first"
