@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from booksearch_assets.emr.content import PYTHON_VERSION, job_files
 from booksearch_assets.settings import PACKAGE
 from booksearch_assets_tests.docker.dockerfiles import DOCKER, EMR, PLATFORM, stages
 
@@ -50,7 +51,8 @@ def test_each_service_runs_without_rights_and_says_how_it_is(name: str) -> None:
 
 def test_spark_jobs_and_the_platform_run_the_same_python() -> None:
     (image,) = re.findall(r"PYTHON_IMAGE=python:(3\.\d+)\.\d+-slim", PLATFORM.read_text())
-    assert f"python{image} -m venv" in EMR.read_text()
+    assert image == PYTHON_VERSION
+    assert f"python{image} -m booksearch_assets.emr.package" in EMR.read_text()
 
 
 def test_requirements_agree_with_the_versions_that_were_tested() -> None:
@@ -62,11 +64,9 @@ def test_requirements_agree_with_the_versions_that_were_tested() -> None:
 
 
 def test_the_archive_has_what_the_stages_import_and_no_more() -> None:
-    folders = [PACKAGE / name for name in ("compute", "clip", "tables", "openlibrary")]
-    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
-    imported = {module for file in files for module in _imports(file)} - OF_EMR
-    # Installed with transformers, which loads the tokenizer with it; and what reports to Dagster.
-    needed = imported | {"tokenizers", "boto3", "dagster_pipes"}
+    imported = {module for name in job_files() for module in _imports(PACKAGE / name)} - OF_EMR
+    # Installed with transformers, which loads the tokenizer with it.
+    needed = imported | {"tokenizers"}
     listed = _requirements(DOCKER / "emr" / "requirements.txt")
     assert set(listed) == {INSTALLED_AS.get(module, module) for module in needed}
     assert not any(listed.values()) and listed.keys() <= CONSTRAINTS.keys()
