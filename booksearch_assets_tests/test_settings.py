@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from booksearch_assets.settings import PACKAGE, Profile, Settings, SettingsError
+from booksearch_assets.settings import PACKAGE, Profile, Settings, SettingsError, api_tokens
 
 ONLY_SETTINGS = {"BOOKSEARCH_HOME": "/srv/books"}
 
@@ -61,6 +61,8 @@ def test_every_variable_is_read() -> None:
             "BOOKSEARCH_NOTIFY_EMAIL": "me@example.org, you@example.org",
             "BOOKSEARCH_SMTP_URL": "smtp://me:secret@mail.example.org:587",
             "BOOKSEARCH_COVERS_PER_MINUTE": "120",
+            "BOOKSEARCH_API_TOKENS": "a-token-of-enough-characters",
+            "BOOKSEARCH_API_RATE": "600",
         }
     )
     assert settings == Settings(
@@ -80,6 +82,8 @@ def test_every_variable_is_read() -> None:
         notify_webhook=True,
         notify_email=("me@example.org", "you@example.org"),
         covers_per_minute=120,
+        api_tokens=True,
+        api_rate=600,
     )
 
 
@@ -89,6 +93,7 @@ def test_every_variable_is_read() -> None:
         ("BOOKSEARCH_MILVUS_TOKEN", "root:s3cret"),
         ("BOOKSEARCH_NOTIFY_WEBHOOK", "https://hooks.example.org/s3cret"),
         ("BOOKSEARCH_SMTP_URL", "smtps://me:s3cret@mail.example.org"),
+        ("BOOKSEARCH_API_TOKENS", "s3cret-s3cret-s3cret"),
     ],
 )
 def test_secrets_are_in_no_settings(name: str, value: str) -> None:
@@ -112,6 +117,21 @@ def test_an_address_that_cannot_be_used_is_refused_without_being_told(
     with pytest.raises(SettingsError) as raised:
         Settings.from_environment({name: value})
     assert str(raised.value) == f"{name} must be {allowed}, without spaces"
+
+
+def test_the_tokens_of_the_search_service_stand_between_commas() -> None:
+    first, second = "first-token-1234567", "2nd~token+/=._-56789"
+    assert api_tokens({"BOOKSEARCH_API_TOKENS": f" {first},{second}, ,"}) == (first, second)
+    assert api_tokens({}) == ()
+
+
+@pytest.mark.parametrize(
+    "value", ["short", "a-good-token-12345678,s3cret", "white space in a token", "s3cret" * 40]
+)
+def test_a_token_that_is_guessed_or_cannot_be_sent_is_refused_without_being_told(value: str) -> None:
+    with pytest.raises(SettingsError, match="BOOKSEARCH_API_TOKENS must be tokens") as raised:
+        Settings.from_environment({"BOOKSEARCH_API_TOKENS": value})
+    assert value not in str(raised.value) and "s3cret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("value", ["yes", "ON", "1", "true"])

@@ -17,6 +17,7 @@ MAX_CURSOR = 40_000
 """Characters: a cursor holds the vector and the texts of its query."""
 
 MAX_URL = 2_000
+MAX_COVER_ID = 2**53
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,13 @@ def _description(app: FastAPI, needs_token: bool) -> dict[str, Any]:
     schemas = found["components"]["schemas"]
     for model in (Problem, SearchBody, SearchForm):
         schemas.update(_schemas(model))
+    # What is left out of a form or of an address is left out: neither can hold null.
+    for name, field in schemas[SearchForm.__name__]["properties"].items():
+        schemas[SearchForm.__name__]["properties"][name] = _without_null(field)
+    for operations in found["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _without_null(parameter["schema"])
     # FastAPI thinks that its own errors are answered.
     for name in _UNPROCESSED:
         schemas.pop(name, None)
@@ -55,3 +62,12 @@ def _schemas(model: type[BaseModel]) -> dict[str, Any]:
     """The schema of a model and of those that it names."""
     schema = model.model_json_schema(ref_template=_REFERENCE)
     return {**schema.pop("$defs", {}), model.__name__: schema}
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of what is there, of one that may be there or be null."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+    return {**rest, **kinds[0]}

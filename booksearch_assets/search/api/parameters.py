@@ -15,7 +15,7 @@ from PIL import Image
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 
-from booksearch_assets.search.api.limits import MAX_CURSOR, MAX_NAME, MAX_PAGE, MAX_URL
+from booksearch_assets.search.api.limits import MAX_COVER_ID, MAX_CURSOR, MAX_NAME, MAX_PAGE, MAX_URL
 from booksearch_assets.search.api.problems import ApiProblem, ProblemKind
 from booksearch_assets.search.query import (
     MAX_TEXT_LENGTH,
@@ -28,7 +28,7 @@ from booksearch_assets.search.query import (
 )
 
 _SPAN = r"^([0-9]{1,6}(\.\.([0-9]{1,6})?)?|\.\.[0-9]{1,6})$"
-_WHOLE = re.compile(r"-?[0-9]{1,9}")
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
 
 
 def _whole(value: Any) -> Any:
@@ -51,19 +51,22 @@ def _flag(value: Any) -> Any:
 
 def _number(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch(
-        r"-?[0-9]{1,6}(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,3})?", value
+        r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", value
     ):
         raise ValueError("expected a number")
     return float(value) if isinstance(value, str) else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+# Bounds stand before the validators: after them, the description of the API would not show them.
+PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE), BeforeValidator(_whole)]
+CoverId = Annotated[int, Field(ge=1, le=MAX_COVER_ID, examples=[240727]), BeforeValidator(_whole)]
+CoverWidth = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Span = Annotated[str, Field(pattern=_SPAN)]
 EditionKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$", examples=["OL7353617M"])]
-Weight = Annotated[float, BeforeValidator(_number), Field(ge=0, le=100, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), BeforeValidator(_number)]
 
 
 class FilterParameters(BaseModel):
@@ -129,7 +132,7 @@ class AskParameters(FilterParameters):
 class FacetParameters(AskParameters):
     """What to count: everything that the filters let through, or the best editions for a query."""
 
-    top: Whole = Field(10, ge=1, le=MAX_PAGE)
+    top: PageSize = 10
     """How many authors, subjects and languages, each."""
 
     def query(self) -> Query | None:
@@ -140,7 +143,7 @@ class FacetParameters(AskParameters):
 class PageParameters(FilterParameters):
     """Which editions may be found, and how much of them is shown."""
 
-    k: Whole = Field(10, ge=1, le=MAX_PAGE)
+    k: PageSize = 10
     """How many results."""
     cursor: str | None = Field(None, min_length=1, max_length=MAX_CURSOR)
     """`next_cursor` of the page before. The rest of the query may be left out, or must be what it was."""

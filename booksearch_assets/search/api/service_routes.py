@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from booksearch_assets.search.api.answers import Health, Readiness
 from booksearch_assets.search.api.metrics import Metrics
-from booksearch_assets.search.api.parameters import Whole, no_repeats
+from booksearch_assets.search.api.parameters import CoverId, CoverWidth, no_repeats
 from booksearch_assets.search.api.problems import ApiProblem, ProblemKind, documented
 from booksearch_assets.search.api.searching import Searching
 from booksearch_assets.search.covers import Covers
@@ -24,7 +24,6 @@ from booksearch_assets.vectorstores.errors import VectorStoreError
 PAGE = PACKAGE / "search" / "page"
 
 _FOREVER = "public, max-age=31536000, immutable"
-_MOST_COVERS = 2**53
 _PICTURES = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/jpeg", "image/png")}
 
 
@@ -45,9 +44,9 @@ def service_routes(live: Searching, covers: Covers, metrics: Metrics) -> APIRout
     )
     def cover(
         request: Request,
-        cover_id: Annotated[Whole, Path(ge=1, le=_MOST_COVERS, examples=[240727])],
+        cover_id: Annotated[CoverId, Path()],
         width: Annotated[
-            Whole | None, Query(ge=1, le=1000, description="Pixels that it should at least have across.")
+            CoverWidth | None, Query(description="Pixels that it should at least have across.")
         ] = None,
     ) -> Response:
         """A cover, as it was fetched, or as a thumbnail of about a width."""
