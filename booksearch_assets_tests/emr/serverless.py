@@ -1,7 +1,7 @@
-"""An EMR Serverless on this machine: moto's, with a back-end whose jobs really run as subprocesses.
+"""An EMR Serverless on this machine: moto's, with a back-end whose jobs really run as subprocesses, and an S3.
 
 Belongs here: what moto 5.2 leaves out (jobs that take time, idempotency tokens, states, usage, logs in S3), and faults
-of the service on demand. Does not: what is expected of a job.
+of the service on demand. Does not: how a job is started (`cluster`), S3 (`object_store`), what is expected of a job.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import logging
 import os
 import shlex
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,9 @@ import pytest
 from moto.core.exceptions import JsonRESTError
 from moto.emrserverless.models import EMRServerlessBackend, JobRun
 from moto.server import ThreadedMotoServer
+
+from booksearch_assets_tests.emr.cluster import Driver, end_session, python_driver
+from booksearch_assets_tests.emr.object_store import serving
 
 REGION = "us-east-1"
 ROLE = "arn:aws:iam::123456789012:role/jobs"
@@ -56,14 +58,16 @@ class ServiceFault(JsonRESTError):
 
 
 class LocalServerless:
-    """The service at `endpoint`; jobs keep their logs in `folder` until these are in S3.
+    """The service at `endpoint`, and S3 at `s3_endpoint`, whose buckets are folders in `objects`.
 
-    Each job is billed for `USAGE`.
+    Each job has a folder in `jobs`, and is billed for `USAGE`.
     """
 
-    def __init__(self, endpoint: str, folder: Path) -> None:
-        self.endpoint, self._folder = endpoint, folder
+    def __init__(self, endpoint: str, s3_endpoint: str, folder: Path) -> None:
+        self.endpoint, self.s3_endpoint, self.jobs = endpoint, s3_endpoint, folder / "jobs"
+        self.objects = folder / "objects"
         self.faults: dict[str, Faults] = {}
+        self.drivers: dict[str, Driver] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.RLock()
 
@@ -71,6 +75,7 @@ class LocalServerless:
     def environment(self) -> dict[str, str]:
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ENDPOINT_URL_S3": self.s3_endpoint,
             "AWS_ACCESS_KEY_ID": "none",
             "AWS_SECRET_ACCESS_KEY": "none",
             "AWS_DEFAULT_REGION": REGION,
@@ -79,14 +84,17 @@ class LocalServerless:
 
     def client(self, service: str) -> Any:
         keys = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
-        return boto3.client(service, region_name=REGION, endpoint_url=self.endpoint, **keys)
+        endpoint = self.s3_endpoint if service == "s3" else self.endpoint
+        return boto3.client(service, region_name=REGION, endpoint_url=endpoint, **keys)
 
-    def create_application(self) -> str:
+    def create_application(self, driver: Driver = python_driver) -> str:
+        """A new application, whose jobs are started by `driver`."""
         # moto does not know emr-spark-8.0.0.
         answer = self.client("emr-serverless").create_application(
             name="tests", releaseLabel="emr-7.9.0", type="SPARK"
         )
         self.faults[answer["applicationId"]] = Faults()
+        self.drivers[answer["applicationId"]] = driver
         return str(answer["applicationId"])
 
     def states(self, application_id: str) -> list[str]:
@@ -155,27 +163,44 @@ class LocalServerless:
         self.faults[application_id].calls.append("list")
         return original(backend, **request) if application_id in backend.job_runs else []
 
+    def end(self) -> None:
+        """Kill what still runs."""
+        for process in self._processes.values():
+            if process.poll() is None:
+                end_session(process.pid)
+
+    def driver_of(self, job_run_id: str) -> int:
+        """The process id of the driver of a job."""
+        return self._processes[job_run_id].pid
+
     def _run(self, job: JobRun) -> None:
-        logs = self._folder / job.id
-        logs.mkdir(parents=True)
+        folder = self.jobs / job.id
+        folder.mkdir(parents=True)
         submit = job.job_driver["sparkSubmit"]
-        bucket, _, key = submit["entryPoint"].removeprefix("s3://").partition("/")
-        entry_point = logs / "entry_point.py"
-        entry_point.write_bytes(self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+        (folder / "entry_point.py").write_bytes(
+            (self.objects / submit["entryPoint"].removeprefix("s3://")).read_bytes()
+        )
+        parameters = submit["sparkSubmitParameters"]
+        command, environment = self.drivers[job.application_id](
+            folder, parameters, self._driver_environment(parameters)
+        )
         with self._lock:
             if job.state == "SUBMITTED":
                 job.state = "RUNNING"
-                with (logs / "stdout").open("wb") as stdout, (logs / "stderr").open("wb") as stderr:
+                with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
                     self._processes[job.id] = subprocess.Popen(
-                        [sys.executable, str(entry_point)],
-                        env=self._driver_environment(submit["sparkSubmitParameters"]),
-                        cwd=logs,
+                        command,
+                        env=environment,
+                        cwd=folder,
                         stdout=stdout,
                         stderr=stderr,
+                        start_new_session=True,
                     )
         process = self._processes.get(job.id)
         status = process.wait() if process else 0
-        self._upload_logs(job, logs)
+        if process:
+            end_session(process.pid)
+        self._upload_logs(job, folder)
         slow = self.faults[job.application_id].slow_to_cancel
         if job.state == "CANCELLING" and slow:
             slow.wait(60)
@@ -195,11 +220,7 @@ class LocalServerless:
             if name.startswith(_DRIVER_ENVIRONMENT)
         }
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
-        spark = {
-            "PYSPARK_SUBMIT_ARGS": f"--master local[2] {parameters} pyspark-shell",
-            "SPARK_LOCAL_IP": "127.0.0.1",
-        }
-        return kept | {"PYTHONPATH": str(_REPOSITORY)} | spark | self.environment | driver
+        return kept | {"PYTHONPATH": str(_REPOSITORY)} | self.environment | driver
 
     def _upload_logs(self, job: JobRun, logs: Path) -> None:
         uri = job.configuration_overrides["monitoringConfiguration"]["s3MonitoringConfiguration"]["logUri"]
@@ -213,13 +234,13 @@ class LocalServerless:
 
 @contextmanager
 def running_serverless(folder: Path) -> Iterator[LocalServerless]:
-    """The service, with an empty bucket."""
+    """The service, with an empty bucket. Every job that still runs in the end is killed."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    service = LocalServerless(f"http://{host}:{port}", folder)
-    with pytest.MonkeyPatch.context() as patch:
+    with serving(folder / "objects") as s3_endpoint, pytest.MonkeyPatch.context() as patch:
+        service = LocalServerless(f"http://{host}:{port}", s3_endpoint, folder)
         for name, method in {
             "start_job_run": service.start,
             "get_job_run": service.look,
@@ -229,6 +250,7 @@ def running_serverless(folder: Path) -> Iterator[LocalServerless]:
             patch.setattr(EMRServerlessBackend, name, _bound(method, getattr(EMRServerlessBackend, name)))
         service.client("s3").create_bucket(Bucket=BUCKET)
         yield service
+        service.end()
     server.stop()
 
 
