@@ -56,8 +56,8 @@ def default_resources(settings: Settings) -> dict[str, Any]:
         "spark": _spark(settings),
         "model": ModelResource(folder=settings.bundle),
         "vector_store": VectorStoreResource(
-            uri=settings.milvus_uri,
-            token=dg.EnvVar("BOOKSEARCH_MILVUS_TOKEN") if settings.milvus_token else "",
+            uri=settings.store_uri,
+            token=dg.EnvVar(settings.store_token_variable) if settings.store_token_variable else "",
         ),
         "open_library": _open_library(settings),
         "notifier": _notifier(settings),

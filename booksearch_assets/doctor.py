@@ -144,7 +144,7 @@ def examine_vector_store(settings: Settings) -> Finding:
     from booksearch_assets.vectorstores.errors import VectorStoreError
 
     try:
-        store = open_store(settings.milvus_uri, os.environ.get("BOOKSEARCH_MILVUS_TOKEN"), lock_timeout=5)
+        store = open_store(settings.store_uri, settings.store_token(), lock_timeout=5)
         published = store.published("books")
         store.close()
     except VectorStoreError as error:
@@ -152,10 +152,12 @@ def examine_vector_store(settings: Settings) -> Finding:
             "vector store",
             False,
             str(error),
-            "start the server, or set BOOKSEARCH_MILVUS_URI to a local folder",
+            "start OpenSearch, or unset BOOKSEARCH_OPENSEARCH_URL to use Milvus Lite"
+            if settings.opensearch_uri
+            else "start the server, or set BOOKSEARCH_MILVUS_URI to a local folder",
         )
     return Finding(
-        "vector store", True, f"{settings.milvus_uri}; published: {published or 'nothing yet, run make demo'}"
+        "vector store", True, f"{settings.store_uri}; published: {published or 'nothing yet, run make demo'}"
     )
 
 

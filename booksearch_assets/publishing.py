@@ -8,7 +8,6 @@ Belongs here: opening the deployment's lake and store, and printing. Does not: t
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -54,7 +53,7 @@ def _versions(settings: Settings) -> Iterator[Versions]:
     from booksearch_assets.tables.lake import Lake
     from booksearch_assets.vectorstores.connect import open_store
 
-    with open_store(settings.milvus_uri, os.environ.get("BOOKSEARCH_MILVUS_TOKEN")) as store:
+    with open_store(settings.store_uri, settings.store_token()) as store:
         yield Versions(Lake(settings.lake), store, ALIAS)
 
 

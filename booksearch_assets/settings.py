@@ -14,6 +14,9 @@ from datetime import date
 from enum import Enum
 from pathlib import Path
 
+from booksearch_assets.vectorstores.errors import StoreUnavailable
+from booksearch_assets.vectorstores.opensearch_client import SCHEME, OpenSearchAddress
+
 PACKAGE = Path(__file__).parent
 _DIGITS = re.compile(r"[0-9]{1,9}")
 # The characters that RFC 6750 allows in a bearer token; a short one could be guessed.
@@ -84,6 +87,24 @@ class Settings:
     api_tokens: bool = False
     api_rate: int | None = None
     emr: EmrSettings | None = None
+    opensearch_uri: str = ""
+    opensearch_password: bool = False
+
+    @property
+    def store_uri(self) -> str:
+        """The vector store, as `vectorstores.connect.open_store` reads it: OpenSearch where it is set, else Milvus."""
+        return self.opensearch_uri or self.milvus_uri
+
+    @property
+    def store_token_variable(self) -> str | None:
+        """The environment variable that holds the secret of the vector store, where there is one."""
+        if self.opensearch_uri:
+            return "BOOKSEARCH_OPENSEARCH_PASSWORD" if self.opensearch_password else None
+        return "BOOKSEARCH_MILVUS_TOKEN" if self.milvus_token else None
+
+    def store_token(self) -> str | None:
+        """The secret of the vector store, from the environment."""
+        return os.environ.get(self.store_token_variable) if self.store_token_variable else None
 
     @property
     def dagster_home(self) -> Path:
@@ -123,6 +144,8 @@ class Settings:
             ),
             # Only whether there is one: the secret itself stays in the environment until a run needs it.
             milvus_token=bool(environment.get("BOOKSEARCH_MILVUS_TOKEN")),
+            opensearch_uri=_opensearch(environment),
+            opensearch_password="BOOKSEARCH_OPENSEARCH_PASSWORD" in environment,
             bundle=_place(environment, "BOOKSEARCH_MODEL", PACKAGE / "sample" / "model"),
             sample_editions=_whole(environment, "BOOKSEARCH_SAMPLE_EDITIONS", 2000, (100, 10_000_000)),
             sample_seed=_whole(environment, "BOOKSEARCH_SAMPLE_SEED", 0, (0, 999_999_999)),
@@ -206,6 +229,22 @@ def _emr(environment: Mapping[str, str]) -> EmrSettings:
         region=told["BOOKSEARCH_EMR_REGION"],
         package=package,
     )
+
+
+def _opensearch(environment: Mapping[str, str]) -> str:
+    """The address of OpenSearch as the vector store, "" where Milvus is."""
+    url = environment.get("BOOKSEARCH_OPENSEARCH_URL")
+    if url is None:
+        return ""
+    if "BOOKSEARCH_MILVUS_URI" in environment:
+        raise SettingsError(
+            "BOOKSEARCH_OPENSEARCH_URL and BOOKSEARCH_MILVUS_URI are both set; unset that of the store that is not used"
+        )
+    try:
+        OpenSearchAddress.parse(SCHEME + url, environment.get("BOOKSEARCH_OPENSEARCH_PASSWORD"))
+    except StoreUnavailable as error:
+        raise SettingsError(f"BOOKSEARCH_OPENSEARCH_URL: {error}") from None
+    return SCHEME + url
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool:

@@ -122,6 +122,16 @@ def test_a_server_that_does_not_answer_is_found(environment: dict[str, str]) -> 
     assert mend == "start the server, or set BOOKSEARCH_MILVUS_URI to a local folder"
 
 
+def test_an_opensearch_that_does_not_answer_is_found(environment: dict[str, str]) -> None:
+    secret = {"BOOKSEARCH_OPENSEARCH_PASSWORD": "s3cret"}
+    url = {"BOOKSEARCH_OPENSEARCH_URL": "https://me@127.0.0.1:9"}
+    _, findings, output = _examine(environment | url | secret)
+    mark, found, mend = findings["vector store"]
+    assert mark == "FAIL"
+    assert "127.0.0.1:9" in found and "s3cret" not in output
+    assert mend == "start OpenSearch, or unset BOOKSEARCH_OPENSEARCH_URL to use Milvus Lite"
+
+
 def test_an_examination_that_breaks_hides_no_other(environment: dict[str, str]) -> None:
     breaks = "import shutil\ndef full(place): raise OSError('disk unplugged')\nshutil.disk_usage = full"
     code, findings, _ = _examine(environment, breaks)

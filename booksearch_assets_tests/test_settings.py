@@ -150,6 +150,48 @@ def test_mail_needs_addresses_and_a_server() -> None:
     assert Settings.from_environment({**server, "BOOKSEARCH_NOTIFY_EMAIL": " ,"}).notify_email == ()
 
 
+def test_opensearch_takes_the_place_of_milvus() -> None:
+    url = "https://search-books-abc.eu-central-1.es.amazonaws.com?engine=faiss"
+    settings = Settings.from_environment({**ONLY_SETTINGS, "BOOKSEARCH_OPENSEARCH_URL": url})
+    assert (settings.store_uri, settings.store_token_variable) == (f"opensearch+{url}", None)
+    secret = {"BOOKSEARCH_OPENSEARCH_PASSWORD": "s3cret"}
+    settings = Settings.from_environment(
+        {"BOOKSEARCH_OPENSEARCH_URL": "https://me@search.example.org", **secret}
+    )
+    assert settings.store_token_variable == "BOOKSEARCH_OPENSEARCH_PASSWORD"
+    assert "s3cret" not in repr(settings)
+    milvus = Settings.from_environment({**ONLY_SETTINGS, "BOOKSEARCH_MILVUS_TOKEN": "root:s3cret"})
+    assert (milvus.store_uri, milvus.store_token_variable) == ("/srv/books/milvus", "BOOKSEARCH_MILVUS_TOKEN")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("https://me:s3cret@search.example.org", "give the password as BOOKSEARCH_OPENSEARCH_PASSWORD"),
+        ("https://me:s3c/ret@search.example.org", "expected https://host"),
+        ("https://me@search.example.org", "set BOOKSEARCH_OPENSEARCH_PASSWORD"),
+        ("http://search.example.org?auth=es", "use https"),
+        ("https://search.example.org?auth=sigv4", "it is one of none, basic, es, aoss"),
+        ("https://search.example.org?engine=nmslib", "it is one of lucene, faiss"),
+        ("https://abc.eu-central-1.aoss.amazonaws.com?engine=lucene", "faiss alone"),
+        ("https://search.example.org/books", "no path"),
+        ("https://search.example.org?verify=no", "'verify' is not one of"),
+        ("search.example.org:9200", "expected https://host"),
+        ("https://search.example.org:port", "expected https://host"),
+    ],
+)
+def test_an_opensearch_that_cannot_be_used(url: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=f"BOOKSEARCH_OPENSEARCH_URL: .*{says}") as raised:
+        Settings.from_environment({"BOOKSEARCH_OPENSEARCH_URL": url})
+    assert "s3c" not in str(raised.value)
+
+
+def test_one_vector_store_is_set() -> None:
+    both = {"BOOKSEARCH_OPENSEARCH_URL": "https://search.example.org", "BOOKSEARCH_MILVUS_URI": "/srv/milvus"}
+    with pytest.raises(SettingsError, match="are both set"):
+        Settings.from_environment(both)
+
+
 def test_places_follow_the_home() -> None:
     settings = Settings.from_environment(ONLY_SETTINGS)
     assert (settings.lake, settings.milvus_uri) == ("/srv/books/lake", "/srv/books/milvus")
@@ -178,6 +220,8 @@ def test_places_are_absolute(name: str, tmp_path: Path, monkeypatch: pytest.Monk
         "LAKE",
         "MILVUS_URI",
         "MILVUS_TOKEN",
+        "OPENSEARCH_URL",
+        "OPENSEARCH_PASSWORD",
         "MODEL",
         "SAMPLE_PORT",
         "FIRST_YEAR",

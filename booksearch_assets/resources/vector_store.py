@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 
 class VectorStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Milvus: embedded (a local folder) or a server (http://host:19530)."""
+    """Milvus, embedded (a local folder) or a server (http://host:19530), or OpenSearch (opensearch+https://host)."""
 
-    uri: str = Field(description="A local folder for Milvus Lite, or the address of a Milvus server.")
+    uri: str = Field(
+        description="A local folder for Milvus Lite, or the address of a Milvus server or of an OpenSearch."
+    )
     token: str = Field(
-        default="", description="user:password or API key of the server; give it as an environment variable."
+        default="",
+        description="Of Milvus, user:password or an API key; of OpenSearch, the password of the address's user. Give it "
+        "as an environment variable.",
     )
 
     @contextmanager

@@ -5,7 +5,6 @@ Belongs here: wiring of settings, index and encoder, and printing. Does not: sea
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ def open_search(settings: Settings) -> SearchEngine:
     from booksearch_assets.search.engine import SearchEngine
     from booksearch_assets.vectorstores.connect import open_published
 
-    index = open_published(settings.milvus_uri, ALIAS, os.environ.get("BOOKSEARCH_MILVUS_TOKEN"))
+    index = open_published(settings.store_uri, ALIAS, settings.store_token())
     books = BookIndex.open(index, word_cache(settings))
     return SearchEngine(index, Encoder.load(Bundle.open(settings.bundle)), books)
 
@@ -68,7 +67,7 @@ def open_live_search(settings: Settings) -> LiveSearch:
             encoders[bundle_id] = Encoder.load(bundle)
         return encoders[bundle_id]
 
-    store = open_store(settings.milvus_uri, os.environ.get("BOOKSEARCH_MILVUS_TOKEN"))
+    store = open_store(settings.store_uri, settings.store_token())
     local = isinstance(store, MilvusLiteStore)
     recheck_seconds = 0.0 if local else _RECHECK_SECONDS
     return LiveSearch(store, ALIAS, encoder_for, recheck_seconds, cache=word_cache(settings))

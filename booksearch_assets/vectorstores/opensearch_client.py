@@ -7,6 +7,7 @@ not: what is asked (`opensearch_index`, `opensearch_store`). No secret is part o
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,12 +95,12 @@ class OpenSearchAddress:
         try:
             port = parts.port or _PORTS[parts.scheme]
         except (KeyError, ValueError):
-            raise _unusable(f"{uri!r}; expected https://host or https://host:port") from None
+            raise _unusable(f"{_shown(uri)}; expected https://host or https://host:port") from None
         if not parts.hostname or parts.path not in ("", "/") or parts.fragment:
-            raise _unusable(f"{uri!r}; expected https://host or https://host:port, and no path")
+            raise _unusable(f"{_shown(uri)}; expected https://host or https://host:port, and no path")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         if unknown := sorted(options.keys() - {"auth", "engine", "region", "ca"}):
-            raise _unusable(f"{uri!r}; {unknown[0]!r} is not one of auth, engine, region, ca")
+            raise _unusable(f"{_shown(uri)}; {unknown[0]!r} is not one of auth, engine, region, ca")
         user = unquote(parts.username or "")
         auth = _choice(Auth, options, "auth", _auth_of(parts.hostname, user))
         engine = _choice(Engine, options, "engine", Engine.FAISS if auth is Auth.AOSS else Engine.LUCENE)
@@ -258,6 +259,11 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _shown(uri: str) -> str:
+    """An address as it may be told: without what stands before an @, of which nobody knows what it is."""
+    return repr(re.sub(r"//.*@", "//...@", uri))
 
 
 def _unusable(found: str) -> StoreUnavailable:
