@@ -5,16 +5,14 @@ Belongs here: one small examination for each thing that a run needs. Does not: m
 
 from __future__ import annotations
 
-import math
-import os
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
+from booksearch_assets.compute.memory import machine_memory
 from booksearch_assets.java import find_java, install_line
 from booksearch_assets.settings import Settings, SettingsError
 
@@ -40,12 +38,21 @@ def examine() -> int:
     except SettingsError as error:
         click.echo(f"FAIL settings: {error}")
         return 1
-    findings = [_guarded(examination, settings) for examination in EXAMINATIONS]
+    findings = [_guarded(examination, settings) for examination in _examinations(settings)]
     for finding in findings:
         click.echo(f"{'ok  ' if finding.well else 'FAIL'} {finding.subject}: {finding.found}")
         if not finding.well:
             click.echo(f"       mend: {finding.mend}")
     return 0 if all(finding.well for finding in findings) else 1
+
+
+def _examinations(settings: Settings) -> tuple[Callable[[Settings], Finding], ...]:
+    if settings.emr is None:
+        return EXAMINATIONS
+    from booksearch_assets.emr.examination import EMR_EXAMINATIONS
+
+    # Spark runs elsewhere, which is what Java is for.
+    return (*(e for e in EXAMINATIONS if e is not examine_java), *EMR_EXAMINATIONS)
 
 
 def _guarded(examination: Callable[[Settings], Finding], settings: Settings) -> Finding:
@@ -78,18 +85,9 @@ def examine_java(settings: Settings) -> Finding:
 
 
 def examine_memory(settings: Settings) -> Finding:
-    total = min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), _container_memory()) / _GB
-    mend = f"have {MEMORY_NEEDED_GB} GB, or lower tuning.driver_memory of the Spark assets in the launchpad"
+    total = machine_memory() / _GB
+    mend = f"have {MEMORY_NEEDED_GB} GB, or set tuning.preset of the Spark assets to `small` in the launchpad"
     return Finding("memory", total >= MEMORY_NEEDED_GB, f"{total:.1f} GB", mend)
-
-
-def _container_memory(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> float:
-    """What the container that this runs in may use at most, in bytes, by its control group."""
-    try:
-        text = limit.read_text().strip()
-    except OSError:
-        return math.inf
-    return math.inf if text == "max" else int(text)
 
 
 def examine_disk(settings: Settings) -> Finding:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from booksearch_assets.doctor import EXAMINATIONS, _container_memory
+from booksearch_assets.compute.memory import container_memory
+from booksearch_assets.doctor import EXAMINATIONS
 from booksearch_assets_tests.clip.conftest import _pristine_clip, clip_bundle, clip_folder
 
 __all__ = ["_pristine_clip", "clip_bundle", "clip_folder"]
@@ -143,7 +144,7 @@ def test_an_examination_that_breaks_hides_no_other(environment: dict[str, str]) 
 def test_wrong_settings_are_told_first(environment: dict[str, str]) -> None:
     code, _, output = _examine(environment | {"BOOKSEARCH_PROFILE": "prod"})
     assert code == 1
-    assert output == "FAIL settings: BOOKSEARCH_PROFILE is 'prod'; it must be one of: sample, local\n"
+    assert output == "FAIL settings: BOOKSEARCH_PROFILE is 'prod'; it must be one of: sample, local, emr\n"
 
 
 @pytest.mark.parametrize(("text", "limit"), [("max\n", float("inf")), ("2147483648\n", 2 * 1024**3)])
@@ -151,5 +152,5 @@ def test_the_limit_of_a_container_is_what_its_control_group_says(
     tmp_path: Path, text: str, limit: float
 ) -> None:
     (tmp_path / "memory.max").write_text(text)
-    assert _container_memory(tmp_path / "memory.max") == limit
-    assert _container_memory(tmp_path / "none") == float("inf")
+    assert container_memory(tmp_path / "memory.max") == limit
+    assert container_memory(tmp_path / "none") == float("inf")

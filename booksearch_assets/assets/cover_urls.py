@@ -9,7 +9,12 @@ from pydantic import Field
 from booksearch_assets.assets import pictures
 from booksearch_assets.assets.raw_dump import dump_table
 from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
-from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
+from booksearch_assets.assets.reporting import (
+    commit_metadata,
+    definition_metadata,
+    figures_metadata,
+    inputs_of,
+)
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
 from booksearch_assets.compute.plan import Work
@@ -88,7 +93,7 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
             rows=sum(commit.rows for commit in read.values()) + sizes.rows,
             input_bytes=sum(commit.size for commit in read.values()) + sizes.facts["raw_bytes"],
         )
-        report = spark.run("cover_urls", params, config.tuning, work, context)
+        report = spark.run("cover_urls", params, config.tuning, work, context, store)
         for year in rebuild.partitions:
             inputs = inputs_of(fiction[year], sizes)
             dropped.commit(year, path=kept.partition_path(year, outcome="rejected"), inputs=inputs)
@@ -102,7 +107,8 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
             )
             heights = store.read(COVER_URLS, year, ["height"])["height"].drop_null().to_pylist()
             drawn = {"heights_histogram": pictures.histogram(heights, "height of the original, px")}
-            rebuild.record(commit, commit_metadata(store, COVER_URLS, commit, report.seconds, drawn))
+            shown = commit_metadata(store, COVER_URLS, commit, report.seconds, drawn)
+            rebuild.record(commit, shown | figures_metadata(report))
         return rebuild.finished()
 
     return cover_urls

@@ -11,7 +11,12 @@ import dagster as dg
 from booksearch_assets.assets import pictures
 from booksearch_assets.assets.raw_dump import dump_table
 from booksearch_assets.assets.rebuild import RebuildConfig, unchanged_metadata
-from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
+from booksearch_assets.assets.reporting import (
+    commit_metadata,
+    definition_metadata,
+    figures_metadata,
+    inputs_of,
+)
 from booksearch_assets.automation.conditions import follow_settled_changes
 from booksearch_assets.automation.partitions import POOL_SPARK
 from booksearch_assets.compute.plan import Work
@@ -92,9 +97,10 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
         work = Work(
             rows=sum(dump.rows for dump in dumps.values()),
             input_bytes=sum(dump.facts["raw_bytes"] for dump in dumps.values()),
+            pieces=sum(map(len, params.chunks.values())),
         )
         context.log.info("parsing %d lines of editions, works and authors", work.rows)
-        report = spark.run("editions", params, config.tuning, work, context)
+        report = spark.run("editions", params, config.tuning, work, context, store)
         inputs = inputs_of(*dumps.values())
         facts = {"dump_date": str(dump_date), **report.figures}
         rejects = quarantine.commit(inputs=inputs)
@@ -113,7 +119,7 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
                 {"editions_by_year": pictures.bars(years, "editions")},
             )
             | {"quarantined": rejects.rows, "dump_date": str(dump_date)}
-            | {name: value for name, value in report.figures.items() if isinstance(value, int | float | str)},
+            | figures_metadata(report),
         )
 
     return editions

@@ -15,10 +15,16 @@ from pydantic import Field
 from booksearch_assets.assets import pictures
 from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
-from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
+from booksearch_assets.assets.reporting import (
+    commit_metadata,
+    definition_metadata,
+    figures_metadata,
+    inputs_of,
+)
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
 from booksearch_assets.compute.plan import Work
+from booksearch_assets.compute.rates import Measure
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
@@ -80,6 +86,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
             CoverEmbeddingsParams,
             run_here,
             vectors_cache,
+            worker_bytes,
         )
 
         store, bundle = lake.open(), model.bundle()
@@ -145,13 +152,20 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
                     )
                 }
                 shown = commit_metadata(store, table, commit, report.seconds, drawn)
-                rebuild.record(commit, shown | facts | report.figures)
+                rebuild.record(commit, shown | facts | figures_metadata(report))
 
         report, whole = StageReport({}, 0.0), False
         try:
             if params.rows >= max(config.spark_from, 1):
-                work = Work(rows=len(wanted), input_bytes=wanted.nbytes)
-                report = spark.run("cover_embeddings", params, config.tuning, work, context)
+                work = Work(
+                    rows=len(wanted),
+                    input_bytes=wanted.nbytes,
+                    measure=Measure.ROW,
+                    rows_per_task=config.rows_per_task,
+                    worker_bytes=worker_bytes(bundle),
+                    kind=bundle.bundle_id,
+                )
+                report = spark.run("cover_embeddings", params, config.tuning, work, context, store)
             elif params.rows:
                 report = run_here(params, model.encoder())
             whole = True

@@ -10,7 +10,12 @@ from pydantic import Field
 
 from booksearch_assets.assets import pictures
 from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
-from booksearch_assets.assets.reporting import commit_metadata, definition_metadata, inputs_of
+from booksearch_assets.assets.reporting import (
+    commit_metadata,
+    definition_metadata,
+    figures_metadata,
+    inputs_of,
+)
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
 from booksearch_assets.compute.plan import Work
@@ -93,7 +98,7 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
             len(rebuild.partitions),
         )
         work = Work(rows=editions.rows, input_bytes=_PARQUET_RATIO * editions.size)
-        report = spark.run("filtered_fiction", params, config.tuning, work, context)
+        report = spark.run("filtered_fiction", params, config.tuning, work, context, store)
         facts = {"profile": chosen.name, "dump_date": editions.facts["dump_date"]}
         inputs = inputs_of(editions)
         for year in rebuild.partitions:
@@ -110,9 +115,8 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
             )
             pages = store.read(FILTERED_FICTION, year, ["pages"])["pages"].to_pylist()
             drawn = {"pages_histogram": pictures.histogram(pages, "pages")}
-            rebuild.record(
-                commit, commit_metadata(store, FILTERED_FICTION, commit, report.seconds, drawn) | facts
-            )
+            shown = commit_metadata(store, FILTERED_FICTION, commit, report.seconds, drawn)
+            rebuild.record(commit, shown | facts | figures_metadata(report))
         return rebuild.finished()
 
     return filtered_fiction

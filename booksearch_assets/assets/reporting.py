@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.contract import Table
-from booksearch_assets.tables.counts import Counts
+from booksearch_assets.tables.counts import Counts, StageReport
 from booksearch_assets.tables.lake import Lake
 
 Metadata = dict[str, Any]
@@ -58,6 +58,19 @@ def commit_metadata(
     if seconds is not None:
         metadata["seconds"] = round(seconds, 2)
     return metadata | {title: dg.MetadataValue.md(picture) for title, picture in (pictures or {}).items()}
+
+
+def figures_metadata(report: StageReport) -> Metadata:
+    """The figures of a stage's report that are numbers or text; those of the whole run, whatever the partition.
+
+    The plan of the run, a sentence a line, becomes a list.
+    """
+    shown: Metadata = {
+        name: value for name, value in report.figures.items() if isinstance(value, int | float | str)
+    }
+    if "plan" in shown:
+        shown["plan"] = dg.MetadataValue.md("\n".join(f"- {line}" for line in shown["plan"].splitlines()))
+    return shown
 
 
 def counts_metadata(counts: Counts) -> Metadata:

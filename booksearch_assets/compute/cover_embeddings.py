@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from booksearch_assets.clip.bundle import Bundle
+from booksearch_assets.clip.bundle import WEIGHTS, Bundle
 from booksearch_assets.clip.preprocess import UndecodableImage, decode_image
-from booksearch_assets.compute.plan import TaskPlan, plan_tasks
+from booksearch_assets.compute.plan import PLANNED_TASKS, TaskPlan, plan_tasks
 from booksearch_assets.tables.books import COVER_BYTES, EMBEDDING_REJECTIONS, cover_vectors
 from booksearch_assets.tables.counts import Counts, StageReport
 from booksearch_assets.tables.lake import Lake
@@ -44,6 +44,7 @@ def vectors_cache(lake_root: str, source: str, bundle_id: str, dimension: int) -
 
 
 WORK_SCHEMA = pa.schema([("cover_id", pa.int64()), ("shard", pa.string())])
+_LIBRARIES_BYTES = 350 * 2**20
 _REJECTION_DDL = "cover_id long, reason string"
 
 
@@ -69,7 +70,7 @@ class CoverEmbeddingsParams:
 def run(spark: SparkSession, params: CoverEmbeddingsParams) -> StageReport:
     """Embed every cover of the work list. Counts: covers in, vectors out, undecodable ones by reason."""
     started = time.monotonic()
-    plan = plan_tasks(params.rows, spark.sparkContext.defaultParallelism, params.rows_per_task)
+    plan = _task_plan(spark, params)
     rejected: dict[str, int] = {}
     if plan.tasks:
         # One row a task: Spark may neither merge small slices nor split by bytes, which say nothing of the work.
@@ -85,10 +86,25 @@ def run(spark: SparkSession, params: CoverEmbeddingsParams) -> StageReport:
     counts = Counts(params.rows, params.rows - sum(rejected.values()), rejected)
     figures = {
         "tasks": plan.tasks,
-        "plan": plan.explain(),
         "covers_per_second": round(params.rows / seconds, 1),
     }
     return StageReport({"": counts}, seconds, figures)
+
+
+def worker_bytes(bundle: Bundle) -> int:
+    """What a worker holds besides its covers: the libraries, and the weights, which are float32 once loaded.
+
+    Measured for ViT-B/32 (605 MB of weights): 780 MB, and as much as the weights again while they are loaded.
+    """
+    return _LIBRARIES_BYTES + 2 * (bundle.folder / WEIGHTS).stat().st_size
+
+
+def _task_plan(spark: SparkSession, params: CoverEmbeddingsParams) -> TaskPlan:
+    """The tasks of the run's plan, or, where the stage is run without one, tasks for the cores of the session."""
+    planned = int(spark.conf.get(PLANNED_TASKS, "0") or 0)
+    if planned:
+        return TaskPlan(params.rows, min(planned, params.rows))
+    return plan_tasks(params.rows, spark.sparkContext.defaultParallelism, params.rows_per_task)
 
 
 def run_here(params: CoverEmbeddingsParams, encoder: Encoder) -> StageReport:

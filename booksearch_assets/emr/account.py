@@ -1,13 +1,14 @@
 """What a job used and what that costs.
 
-Belongs here: usage, prices, budgets. Does not: predicting usage, asking the service for it (`watch`). Prices are list
+Belongs here: usage, prices, budgets. Does not: predicting usage (`workers`), asking the service for it (`watch`). Prices are list
 prices of a date, in `prices.json`: the bill is AWS's.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
 from importlib.resources import files
 from typing import Any, Self
 
@@ -31,6 +32,13 @@ class Usage:
         names = ("vCPUHour", "memoryGBHour", "storageGBHour")
         return cls(*(float(utilization.get(name) or 0.0) for name in names))
 
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.vcpu_hours + other.vcpu_hours,
+            self.memory_gb_hours + other.memory_gb_hours,
+            self.storage_gb_hours + other.storage_gb_hours,
+        )
+
     @property
     def is_known(self) -> bool:
         """A job that ran held memory; the service fills in zeros before it has added up."""
@@ -41,6 +49,13 @@ class Usage:
 
 
 NOTHING = Usage(0.0, 0.0, 0.0)
+
+
+class Architecture(Enum):
+    """The processors of an application, by which its prices differ."""
+
+    x86_64 = "x86_64"
+    arm64 = "arm64"
 
 
 @dataclass(frozen=True)
@@ -62,11 +77,17 @@ class Price:
         )
 
 
-def price_in(region: str) -> Price | None:
+def price_in(region: str, architecture: Architecture = Architecture.x86_64) -> Price | None:
     """The price in a region; None where `prices.json` has none."""
     table = json.loads(files("booksearch_assets.emr").joinpath("prices.json").read_text("utf-8"))
     found = table["regions"].get(region)
-    return Price(region, **found) if found else None
+    if found is None:
+        return None
+    price = Price(region, **found)
+    if architecture is Architecture.x86_64:
+        return price
+    share = table["arm64"]["share_of_x86_64"]
+    return replace(price, vcpu_hour=share * price.vcpu_hour, memory_gb_hour=share * price.memory_gb_hour)
 
 
 @dataclass(frozen=True)
@@ -77,9 +98,9 @@ class Budget:
     price: Price | None
 
     @classmethod
-    def in_region(cls, region: str, usd: float) -> Self:
+    def in_region(cls, region: str, usd: float, architecture: Architecture = Architecture.x86_64) -> Self:
         """Raises `OverBudget` where there is a limit, and no price to measure a job by."""
-        price = price_in(region)
+        price = price_in(region, architecture)
         if usd and price is None:
             raise OverBudget(
                 f"a budget is set, and prices.json has no price for region {region!r}; add it there, or take the "
@@ -94,14 +115,14 @@ class Budget:
     def is_exceeded_by(self, usage: Usage) -> bool:
         return 0 < self.usd < self.cost_of(usage)
 
-
-def require_within(predicted_usd: float, budget_usd: float) -> None:
-    """Raises `OverBudget` where a run is predicted to cost more than it may, before it has cost anything."""
-    if predicted_usd > budget_usd:
-        raise OverBudget(
-            f"this run is predicted to cost ${predicted_usd:,.2f}, and its budget is ${budget_usd:,.2f}; nothing was "
-            "started. Run fewer partitions, or raise the budget."
-        )
+    def require_room_for(self, predicted: Usage) -> None:
+        """Raises `OverBudget` where a run is predicted to cost more than it may, before it has cost anything."""
+        if self.is_exceeded_by(predicted):
+            raise OverBudget(
+                f"this run is predicted to cost ${self.cost_of(predicted):,.2f}, and its budget is ${self.usd:,.2f}; "
+                "nothing was started. Run fewer partitions, raise budget_usd in the tuning of the asset, or let it take "
+                "longer on fewer max_executors, which saves what they cost while they start."
+            )
 
 
 def usage_of(job_run: dict[str, Any]) -> Usage:

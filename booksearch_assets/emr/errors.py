@@ -80,6 +80,10 @@ class ModelMissing(EmrError):
     """The model bundle that a job needs has not been uploaded."""
 
 
+class NoSuchWorker(EmrError):
+    """The service has no worker of the size that was asked for."""
+
+
 class RequestRefused(EmrError):
     """The service said no: a wrong argument, a missing right, an application or job that is not there."""
 

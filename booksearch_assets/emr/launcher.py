@@ -13,26 +13,32 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from booksearch_assets.compute.plan import Work, plan_shuffle
-from booksearch_assets.emr.account import Budget, usage_of
+from booksearch_assets.compute.memory import GIB, MIB, memory_bytes
+from booksearch_assets.compute.plan import Offer, SparkPlan, Wishes, Work
+from booksearch_assets.compute.rates import Place
+from booksearch_assets.emr.account import Architecture, Budget, price_in, usage_of
 from booksearch_assets.emr.calls import Patience, aws_client
 from booksearch_assets.emr.content import code_digest
 from booksearch_assets.emr.driver_log import driver_log_folder, driver_log_tail
 from booksearch_assets.emr.errors import EmrError, OverBudget
 from booksearch_assets.emr.job import Job
 from booksearch_assets.emr.messages import JobContext, JobFolder, JobMessages
-from booksearch_assets.emr.outcome import conclude, job_figures
+from booksearch_assets.emr.outcome import conclude, job_figures, seconds_of
 from booksearch_assets.emr.package_store import ShippedModel, require_package
 from booksearch_assets.emr.reattach import LeftBehind, Step, left_behind
 from booksearch_assets.emr.submit import ENDED, JobRuns, Submission
 from booksearch_assets.emr.watch import in_charge_of, watch
+from booksearch_assets.emr.workers import predicted_usage, sizes_of
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
 from booksearch_assets.tables.counts import StageReport
+from booksearch_assets.tables.lake import Lake
 
 # EMR's own limit ends a job that nobody can see; a little longer than that, an outage is worth waiting out.
 _AFTER_TIMEOUT_SECONDS = 900
 _BILLING_SECONDS = 60
 _LONGEST_WAIT_SECONDS = 60
+# Until executors that nobody keeps waiting are there: a guess, which the fixed seconds of the first run correct.
+_WORKERS_START_SECONDS = 75.0
 
 
 class EmrServerlessLauncher(SparkLauncher):
@@ -58,7 +64,9 @@ class EmrServerlessLauncher(SparkLauncher):
     driver_cores: int = Field(default=1, ge=1, description="vCPUs of the driver.")
     executor_cores: int = Field(default=4, ge=1, description="vCPUs of each executor.")
     executor_memory: str = Field(
-        default="14g", description="Memory of each executor's JVM and Python workers."
+        default="",
+        description="The most memory that a plan may give to an executor, JVM and Python workers together; empty: as much as "
+        "a worker of so many vCPUs can have.",
     )
     max_executors: int = Field(default=8, ge=1, description="The most executors that one job may hold.")
     timeout_minutes: int = Field(
@@ -66,8 +74,43 @@ class EmrServerlessLauncher(SparkLauncher):
     )
     poll_seconds: float = Field(default=10.0, gt=0, description="How often a job is looked at.")
     budget_usd: float = Field(
-        default=0.0, ge=0, description="A job that has cost more than this is cancelled; 0 sets no limit."
+        default=0.0,
+        ge=0,
+        description="A job that would cost more than this is not started, and one that has is cancelled; 0 sets no limit. "
+        "The tuning of an asset may set another one.",
     )
+    architecture: Architecture = Field(
+        default=Architecture.x86_64, description="Processors of the application, by which prices differ."
+    )
+
+    def offer(self, wishes: Wishes) -> Offer:
+        """Executors of the sizes that the service has. Raises `NoSuchWorker`."""
+        cores = wishes.executor_cores or self.executor_cores
+        sizes = sizes_of(cores)
+        most = memory_bytes(self.executor_memory) if self.executor_memory else sizes.most * GIB
+        return Offer(
+            place=Place.EMR,
+            executor_cores=cores,
+            max_executors=wishes.max_executors or self.max_executors,
+            least_memory=min(most, sizes.least * GIB),
+            most_memory=most,
+            memory_step=sizes.step * GIB,
+            driver_cores=self.driver_cores,
+            startup_seconds=_WORKERS_START_SECONDS,
+        )
+
+    def predicted_cost(self, plan: SparkPlan) -> dict[str, Any]:
+        usage, price = predicted_usage(plan), price_in(self.region, self.architecture)
+        figures: dict[str, Any] = {
+            "predicted_vcpu_hours": round(usage.vcpu_hours, 4),
+            "predicted_memory_gb_hours": round(usage.memory_gb_hours, 4),
+        }
+        if price:
+            figures |= {
+                "predicted_usd": round(price.of(usage), 4),
+                "predicted_by": f"{price.region}, as of {price.as_of}",
+            }
+        return figures
 
     def run(
         self,
@@ -76,32 +119,34 @@ class EmrServerlessLauncher(SparkLauncher):
         tuning: SparkTuning,
         work: Work,
         context: dg.AssetExecutionContext | None = None,
+        lake: Lake | None = None,
     ) -> StageReport:
         """As `SparkLauncher.run`, with the job's cost among the report's figures.
 
         Raises `dg.Failure`, which allows retries only where they may help.
         """
-        if context is None:
-            raise TypeError(
-                f"stage {stage} runs as a job, which needs the context of its asset; pass it to run()"
-            )
         try:
-            return self._run(stage, params, tuning, work, context)
+            return super().run(stage, params, tuning, work, context, lake)
         except EmrError as error:
             description = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
             raise dg.Failure(
                 description, metadata=error.figures, allow_retries=not error.permanent
             ) from error
 
-    def _run(
+    def run_planned(
         self,
         stage: str,
         params: Any,
+        plan: SparkPlan,
         tuning: SparkTuning,
-        work: Work,
-        context: dg.AssetExecutionContext,
-    ) -> StageReport:
-        budget = Budget.in_region(self.region, self.budget_usd)
+        context: dg.AssetExecutionContext | None,
+    ) -> tuple[StageReport, float]:
+        if context is None:
+            raise TypeError(
+                f"stage {stage} runs as a job, which needs the context of its asset; pass it to run()"
+            )
+        started = time.monotonic()
+        budget = Budget.in_region(self.region, tuning.budget_usd or self.budget_usd, self.architecture)
         model = ShippedModel.of(params, self.staging) if self.staging else None
         params = model.parameters(params) if model else params
         job, step = Job.of(stage, params, _partitions(context)), Step.of(context)
@@ -113,20 +158,23 @@ class EmrServerlessLauncher(SparkLauncher):
             )
             jobs.cancel(job_run_id)
             watch(jobs, job_run_id, lambda _: None, self.poll_seconds, self._outage)
-        if self.staging and not left.job_run_id:
-            self._require_uploaded(model, s3)
+        if not left.job_run_id:
+            budget.require_room_for(predicted_usage(plan))
+            if self.staging:
+                self._require_uploaded(model, s3)
         folder = JobFolder.of(self.jobs_uri, left.name)
         messages = JobMessages(s3, folder, self._patience)
         with dg.open_pipes_session(
             context, JobContext(s3, folder, self._patience), messages, extras=job.to_json()
         ) as session:
-            submission = self._submission(left.name, tuning, work, model, session)
+            submission = self._submission(left.name, plan, model, session)
             with in_charge_of(jobs, lambda: left_behind(jobs, step, job).job_run_id, context):
                 job_run = self._attend(jobs, submission, left, messages, budget, context)
                 messages.forward(to_the_end=True)
         if job_run["state"] == "SUCCESS":
             job_run = self._billed(jobs, job_run)
-        return self._settle(job_run, messages, budget, stage, s3)
+        report = self._settle(job_run, messages, budget, stage, s3)
+        return report, seconds_of(job_run) or time.monotonic() - started
 
     def _settle(
         self, job_run: dict[str, Any], messages: JobMessages, budget: Budget, stage: str, s3: Any
@@ -198,12 +246,11 @@ class EmrServerlessLauncher(SparkLauncher):
     def _submission(
         self,
         name: str,
-        tuning: SparkTuning,
-        work: Work,
+        plan: SparkPlan,
         model: ShippedModel | None,
         session: dg.PipesSession,
     ) -> Submission:
-        spark = self._settings(tuning, work)
+        spark = self._settings(plan)
         return Submission(
             name=name,
             application_id=self.application_id,
@@ -216,15 +263,18 @@ class EmrServerlessLauncher(SparkLauncher):
             tags=session.default_remote_invocation_info,
         )
 
-    def _settings(self, tuning: SparkTuning, work: Work) -> dict[str, str]:
-        planned = plan_shuffle(work.input_bytes, self.executor_cores * self.max_executors)
+    def _settings(self, plan: SparkPlan) -> dict[str, str]:
         settings = {
-            **self.stage_settings(tuning),
-            "spark.driver.cores": str(self.driver_cores),
-            "spark.executor.cores": str(self.executor_cores),
-            "spark.executor.memory": self.executor_memory,
-            "spark.dynamicAllocation.maxExecutors": str(self.max_executors),
-            "spark.sql.shuffle.partitions": str(tuning.shuffle_partitions or planned),
+            **self.stage_settings(plan),
+            **self.plan_settings(plan),
+            "spark.driver.cores": str(plan.offer.driver_cores),
+            "spark.executor.cores": str(plan.offer.executor_cores),
+            "spark.executor.memory": f"{plan.executor_heap // MIB}m",
+            # Python workers live outside of the heap, and the worker is as large as both together.
+            "spark.executor.memoryOverhead": f"{(plan.executor_memory - plan.executor_heap) // MIB}m",
+            "spark.default.parallelism": str(plan.cores),
+            "spark.dynamicAllocation.initialExecutors": str(plan.executors),
+            "spark.dynamicAllocation.maxExecutors": str(plan.executors),
         }
         if self.archive:
             python = "./environment/bin/python"

@@ -55,6 +55,13 @@ def _error(state: str, text: str, figures: dict[str, Any], exception: str, detai
     return JobFailed(text, figures, permanent=is_permanent_failure(exception, details))
 
 
+def seconds_of(job_run: dict[str, Any]) -> float:
+    """From the submission of a job to its end; 0 where the service does not say."""
+    queued = (job_run.get("queuedDurationMilliseconds") or 0) / 1000
+    ran = float(job_run.get("totalExecutionDurationSeconds") or 0)
+    return queued + ran if ran else 0.0
+
+
 def job_figures(
     job_run: dict[str, Any], usage: Usage, source: str, price: Price | None, stage: str, rows_out: int
 ) -> dict[str, Any]:

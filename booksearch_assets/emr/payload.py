@@ -23,6 +23,7 @@ from dagster_pipes import (
     open_dagster_pipes,
 )
 
+from booksearch_assets.compute.task_times import run_measured
 from booksearch_assets.emr.account import Usage
 from booksearch_assets.emr.job import Job
 from booksearch_assets.emr.progress import watching
@@ -68,7 +69,11 @@ def run_stage(pipes: PipesContext, job: Job, stages: str, open_session: Callable
     )
     try:
         with watched if session is not None else nullcontext():
-            report = module.run(session, params)
+            report = (
+                module.run(session, params)
+                if session is None
+                else run_measured(session, lambda: module.run(session, params))
+            )
     finally:
         if session is not None:
             session.stop()

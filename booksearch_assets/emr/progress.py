@@ -7,7 +7,6 @@ Belongs here: reading Spark's own status, and putting it into words now and then
 from __future__ import annotations
 
 import math
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,15 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from booksearch_assets.compute.memory import GIB, MIB, memory_bytes
 from booksearch_assets.emr.account import Usage
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 EVERY_SECONDS = 10.0
-_GIB = {"k": 2**-20, "m": 2**-10, "g": 1.0, "t": 2.0**10}
 # Spark adds a tenth to a worker's memory for what lies outside of the JVM, and not less than this.
-_OVERHEAD_FACTOR, _LEAST_OVERHEAD_GIB = 0.1, 0.375
+_OVERHEAD_FACTOR, _LEAST_OVERHEAD = 0.1, 384 * MIB
 
 
 @dataclass(frozen=True)
@@ -113,17 +112,19 @@ def used_so_far(session: SparkSession) -> Usage:
         hours = max(0.0, end - executor.addTime().getTime() / 1000) / 3600
         # A driver on a worker of its own runs no tasks, and counts no cores.
         vcpu_hours += hours * (executor.totalCores() or int(conf.get("spark.driver.cores", "1")))
-        memory_gb_hours += hours * worker_memory_gb(conf.get(f"spark.{role}.memory", "1g"))
+        memory = conf.get(f"spark.{role}.memory", "1g")
+        memory_gb_hours += hours * worker_memory_gb(memory, conf.get(f"spark.{role}.memoryOverhead"))
     return Usage(vcpu_hours, memory_gb_hours, 0.0)
 
 
-def worker_memory_gb(memory: str) -> int:
-    """The memory of a worker whose JVM has `memory` ("14g", "512m"), in whole GB, as the service gives it."""
-    match = re.fullmatch(r"(\d+)([kmgt])b?", memory.strip().lower())
-    if match is None:
-        raise ValueError(f"{memory!r} is no amount of memory; expected a number with k, m, g or t")
-    heap = int(match[1]) * _GIB[match[2]]
-    return math.ceil(heap + max(_OVERHEAD_FACTOR * heap, _LEAST_OVERHEAD_GIB))
+def worker_memory_gb(memory: str, overhead: str | None = None) -> int:
+    """The memory of a worker whose JVM has `memory` ("14g", "512m"), in whole GB, as the service gives it.
+
+    `overhead` is what it has besides, where that was set and is not Spark's own share.
+    """
+    heap = memory_bytes(memory)
+    more = memory_bytes(overhead) if overhead else max(_OVERHEAD_FACTOR * heap, _LEAST_OVERHEAD)
+    return math.ceil((heap + more) / GIB)
 
 
 def _jvm(context: Any) -> Any:

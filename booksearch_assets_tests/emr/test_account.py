@@ -6,12 +6,12 @@ import pytest
 
 from booksearch_assets.emr.account import (
     NOTHING,
+    Architecture,
     Budget,
     Price,
     Usage,
     cost_figures,
     price_in,
-    require_within,
     usage_of,
 )
 from booksearch_assets.emr.errors import OverBudget
@@ -27,6 +27,14 @@ def test_every_region_of_the_table_has_a_dated_price(region: str) -> None:
     assert 0.001 < price.memory_gb_hour < 0.02
     assert 0.00001 < price.storage_gb_hour < 0.001
     assert len(price.as_of) == len("2026-01-01")
+
+
+def test_arm_is_cheaper_than_x86_by_what_the_table_says() -> None:
+    x86, arm = price_in("us-east-1"), price_in("us-east-1", Architecture.arm64)
+    assert x86 is not None and arm is not None
+    hour = Usage(1, 4, 0)
+    assert arm.of(hour) == pytest.approx(0.8 * x86.of(hour))
+    assert arm.storage_gb_hour == x86.storage_gb_hour
 
 
 def test_a_region_without_a_price_has_no_cost() -> None:
@@ -54,10 +62,13 @@ def test_what_a_dollar_buys_is_called_images_where_it_is_images() -> None:
 
 
 def test_a_prediction_above_the_budget_stops_a_run_before_it_starts() -> None:
-    require_within(9.99, 10.0)
-    require_within(10.0, 10.0)
-    with pytest.raises(OverBudget, match=r"predicted to cost \$10.01, and its budget is \$10.00"):
-        require_within(10.01, 10.0)
+    budget = Budget(10.0, PRICE)
+    budget.require_room_for(Usage(200, 0, 0))
+    with pytest.raises(
+        OverBudget, match=r"predicted to cost \$10.05, and its budget is \$10.00.*raise budget_usd"
+    ):
+        budget.require_room_for(Usage(201, 0, 0))
+    Budget(0.0, PRICE).require_room_for(Usage(10_000, 40_000, 0))
     assert OverBudget("").permanent
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from booksearch_assets.compute.plan import Work
 from booksearch_assets.emr.launcher import EmrServerlessLauncher
+from booksearch_assets.resources.spark import SparkTuning
 from booksearch_assets_tests.emr.conftest import MakeStep
 from booksearch_assets_tests.emr.serverless import LocalServerless, wait_for
 from booksearch_assets_tests.emr.step import YEARS, failure_of, report_of, said_in
@@ -192,4 +194,4 @@ def test_a_budget_without_a_price_starts_nothing(make_step: MakeStep) -> None:
 def test_a_job_needs_the_context_of_its_asset(make_step: MakeStep) -> None:
     launcher: EmrServerlessLauncher = make_step().launcher
     with pytest.raises(TypeError, match="context of its asset"):
-        launcher.run("tally", None, None, None)  # type: ignore[arg-type]
+        launcher.run("tally", None, SparkTuning(), Work(1, 1))
