@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from booksearch_assets.definitions import build_defs
+from booksearch_assets.definitions import build_defs, default_resources
 from booksearch_assets.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -37,14 +37,14 @@ print(json.dumps({
 """
 
 
-def _load() -> dict[str, object]:
+def _load(**chosen: str) -> dict[str, object]:
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("BOOKSEARCH", "AWS", "DAGSTER"))
     }
     answer = subprocess.run(
-        [sys.executable, "-c", _LOAD], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", _LOAD], env=environment | chosen, capture_output=True, text=True, check=True
     )
     return dict(json.loads(answer.stdout.splitlines()[-1]))
 
@@ -56,6 +56,18 @@ def test_loading_imports_nothing_heavy_starts_nothing_and_touches_no_network() -
     assert not set(HEAVY) & set(modules)
     # Enough for a library that asks the system its name, and not for a JVM.
     assert float(str(loaded["children"])) < 0.1
+
+
+def test_the_profile_emr_loads_without_credentials_and_network() -> None:
+    from booksearch_assets_tests.test_settings import EMR
+
+    loaded = _load(**EMR)
+    modules = loaded["modules"]
+    assert isinstance(modules, list)
+    assert "boto3" in modules and not set(HEAVY) & set(modules)
+    launcher = default_resources(Settings.from_environment(EMR))["spark"]
+    assert launcher.archive.startswith("s3://books/emr/packages/")
+    assert launcher.staging == "s3://books/emr"
 
 
 def test_loading_takes_under_three_seconds() -> None:

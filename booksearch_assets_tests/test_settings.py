@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from booksearch_assets.settings import PACKAGE, Profile, Settings, SettingsError, api_tokens
+from booksearch_assets.settings import PACKAGE, EmrSettings, Profile, Settings, SettingsError, api_tokens
 
 ONLY_SETTINGS = {"BOOKSEARCH_HOME": "/srv/books"}
 
@@ -239,7 +239,9 @@ def test_a_variable_that_is_set_to_nothing_counts_as_not_set(name: str) -> None:
 
 @pytest.mark.parametrize("value", ["prod", "SAMPLE", "local ", "None"])
 def test_a_profile_that_is_none(value: str) -> None:
-    with pytest.raises(SettingsError, match="BOOKSEARCH_PROFILE is '.*'; it must be one of: sample, local"):
+    with pytest.raises(
+        SettingsError, match="BOOKSEARCH_PROFILE is '.*'; it must be one of: sample, local, emr"
+    ):
         Settings.from_environment({"BOOKSEARCH_PROFILE": value})
 
 
@@ -304,3 +306,80 @@ def test_caches_of_two_sample_worlds_and_of_the_real_one_are_kept_apart() -> Non
     found = [Settings.from_environment(environment) for environment in environments]
     assert len({settings.source for settings in found}) == 4
     assert len({settings.sample_folder for settings in found[1:]}) == 3
+
+
+EMR = {
+    "BOOKSEARCH_PROFILE": "emr",
+    "BOOKSEARCH_HOME": "/srv/books",
+    "BOOKSEARCH_LAKE": "s3://books/lake",
+    "BOOKSEARCH_EMR_STAGING": "s3://books/emr/",
+    "BOOKSEARCH_EMR_APPLICATION_ID": "00f1a2b3c4d5e6f7",
+    "BOOKSEARCH_EMR_ROLE_ARN": "arn:aws:iam::123456789012:role/booksearch-roles-JobRole-HBEABQ895TM6",
+    "BOOKSEARCH_MILVUS_URI": "http://10.42.0.7:19530",
+    "BOOKSEARCH_CONTACT": "me@example.org",
+    "AWS_REGION": "eu-central-1",
+}
+
+
+def test_the_profile_emr_reads_where_jobs_run() -> None:
+    settings = Settings.from_environment(EMR)
+    assert (settings.profile, settings.source) == (Profile.EMR, "openlibrary")
+    assert settings.emr == EmrSettings(
+        staging="s3://books/emr",
+        application_id="00f1a2b3c4d5e6f7",
+        role_arn="arn:aws:iam::123456789012:role/booksearch-roles-JobRole-HBEABQ895TM6",
+        region="eu-central-1",
+    )
+    # What the role of jobs may write, by infra/roles.yaml.
+    assert settings.emr.jobs_uri.startswith("s3://books/emr/runs/")
+    assert settings.emr.logs_uri.startswith("s3://books/emr/runs/")
+    told = {"BOOKSEARCH_EMR_REGION": "eu-west-1", "BOOKSEARCH_EMR_PACKAGE": "0123456789abcdef"}
+    other = Settings.from_environment(EMR | told).emr
+    assert other and (other.region, other.package) == ("eu-west-1", "0123456789abcdef")
+    # Milvus may as well be a folder of this machine, and no other profile looks at any of this.
+    assert (
+        Settings.from_environment(EMR | {"BOOKSEARCH_MILVUS_URI": "/srv/milvus"}).milvus_uri == "/srv/milvus"
+    )
+    assert Settings.from_environment(EMR | {"BOOKSEARCH_PROFILE": "local"}).emr is None
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in EMR if name not in ("BOOKSEARCH_PROFILE", "BOOKSEARCH_HOME")]
+)
+def test_the_profile_emr_says_what_it_misses(name: str) -> None:
+    missing = {"AWS_REGION": "BOOKSEARCH_EMR_REGION"}.get(name, name)
+    with pytest.raises(
+        SettingsError, match=rf"BOOKSEARCH_PROFILE=emr needs {missing}\. `booksearch aws status`"
+    ):
+        Settings.from_environment(EMR | {name: ""})
+
+
+def test_everything_that_is_missing_is_said_at_once() -> None:
+    with pytest.raises(
+        SettingsError, match="needs BOOKSEARCH_LAKE, BOOKSEARCH_EMR_STAGING, .*, BOOKSEARCH_CONTACT"
+    ):
+        Settings.from_environment({"BOOKSEARCH_PROFILE": "emr"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("BOOKSEARCH_LAKE", "/srv/lake", "s3://bucket/prefix"),
+        ("BOOKSEARCH_LAKE", "s3://books", "s3://bucket/prefix"),
+        ("BOOKSEARCH_EMR_STAGING", "https://books/emr", "s3://bucket/prefix"),
+        # Spark would take what follows the number sign for the name of a folder.
+        ("BOOKSEARCH_EMR_STAGING", "s3://books/emr#1", "s3://bucket/prefix"),
+        (
+            "BOOKSEARCH_EMR_APPLICATION_ID",
+            "arn:aws:emr-serverless:::/applications/00f1",
+            "the id of an application",
+        ),
+        ("BOOKSEARCH_EMR_ROLE_ARN", "JobRole", "the ARN of a role"),
+        ("BOOKSEARCH_EMR_REGION", "Frankfurt", "an AWS region, such as eu-central-1"),
+        ("BOOKSEARCH_EMR_PACKAGE", "latest", "the 16 hexadecimal digits"),
+    ],
+)
+def test_the_profile_emr_says_what_is_malformed(name: str, value: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment(EMR | {name: value})
+    assert str(raised.value).startswith(f"{name} is {value!r}; ") and expected in str(raised.value)

@@ -122,15 +122,20 @@ def _say_built(built: Package) -> None:
 
 @contextmanager
 def _bar() -> Iterator[Say]:
-    """A bar of bytes done; without a total, a line that says what is going on."""
+    """A bar of bytes done on a terminal, and elsewhere a line for each thing that is begun."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+    console, begun = Console(stderr=True), ""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=None)
 
         def say(what: str, done: int, total: int) -> None:
+            nonlocal begun
             progress.update(task, description=what[:_WIDEST], completed=done, total=total or None)
+            if not console.is_terminal and what != begun:
+                begun = what
+                click.echo(what, err=True)
 
         yield say
