@@ -11,6 +11,7 @@ It can also turn documents away, check signatures, and refuse what Amazon OpenSe
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -61,6 +62,11 @@ class Request:
     def index(self) -> str:
         return self.path.split("/")[1]
 
+    @property
+    def creates(self) -> bool:
+        """Whether this makes an index with a mapping."""
+        return self.method == "PUT" and self.path.count("/") == 1 and b'"mappings"' in self.body
+
 
 @dataclass
 class KnnShim:
@@ -89,7 +95,7 @@ class KnnShim:
                 self._refuse_as_serverless(request)
             if "/_plugins/_knn/warmup/" in request.path:
                 return 200, _json({"_shards": {"failed": 0, "successful": 1, "total": 1}})
-            if request.method == "PUT" and request.path.count("/") == 1:
+            if request.creates:
                 _check_mapping(json.loads(request.body))
             if "/_tasks/" in request.path:
                 self.asked_about.append(request.last)
@@ -193,7 +199,7 @@ class KnnShim:
             for action in request.body.splitlines()[::2]:
                 if "_id" in json.loads(action)["index"]:
                     raise Refused("Document ID is not supported in create/index operation request")
-        if request.method == "PUT" and request.path.count("/") == 1:
+        if request.creates:
             settings = json.loads(request.body)["settings"]["index"]
             if set(settings) - {"knn"}:
                 raise Refused(f"unknown settings {sorted(settings)}")
@@ -302,8 +308,8 @@ def _json(value: Any) -> bytes:
 
 
 @contextmanager
-def serving(shim: KnnShim) -> Iterator[KnnShim]:
-    """The shim on a free port of loopback, for the time of the block."""
+def serving(shim: KnnShim, tls: ssl.SSLContext | None = None) -> Iterator[KnnShim]:
+    """The shim on a free port of loopback, for the time of the block; over TLS where a context is given."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -327,7 +333,9 @@ def serving(shim: KnnShim) -> Iterator[KnnShim]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    shim.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    shim.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
