@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # is: compiling all 22,000 files while installing took as long as the rest of the installation.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: help demo ui search checks doctor test lint format clean java
+.PHONY: help demo ui search checks doctor test lint format clean java chromium
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -24,7 +24,7 @@ checks: $(VENV)/.installed ## Run every asset check on what is committed; fails 
 doctor: $(VENV)/.installed ## Examine this machine and deployment
 	$(BIN)/booksearch doctor
 
-test: java $(VENV)/.installed-test lint ## Lint, types, import rules, definitions, and all tests
+test: java chromium $(VENV)/.installed-test lint ## Lint, types, import rules, definitions, and all tests
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
@@ -43,6 +43,16 @@ clean: ## Remove the demo's data (covers, vectors, runs); keeps the environment
 # Spark needs Java 17 or 21. Installed here where that needs no question: as root on Debian.
 java:
 	@$(PYTHON) -m booksearch_assets.java --install
+
+# The tests of the search page drive the machine's own Chromium.
+chromium:
+	@command -v chromium >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "no Chromium found; installing it: apt-get install -y chromium"; \
+	  apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
+	else \
+	  echo "the tests of the page need a program called chromium on PATH: sudo apt-get install -y chromium"; exit 1; \
+	fi
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \

@@ -78,7 +78,7 @@ async function content(fields, image) {
   return { body: form };
 }
 
-async function send(address, { headers, ...options }) {
+async function send(address, { headers, ...options } = {}) {
   const token = sessionStorage.getItem(TOKEN);
   let response;
   try {

@@ -7,10 +7,12 @@ import { fillForm } from "./form.js";
 import { coverLinks } from "./grid.js";
 import { current, go, onMove } from "./navigation.js";
 import { showResults } from "./results.js";
-import { filtersInUse, readState, writeState } from "./state.js";
+import { filtersInUse, readState } from "./state.js";
 
 function show(place, before) {
-  if (!before || writeState(place.state) !== writeState(before.state)) {
+  // Asking the same again is worth it only where there was no answer.
+  const unanswered = at("notice").hasChildNodes();
+  if (place.state !== before?.state || (unanswered && place.book === before.book)) {
     fillForm(place.state);
     fillFilters(place.state);
     showResults(place.state);

@@ -1,6 +1,6 @@
 // One book, opened over the results.
 
-import { item, openLibraryAddress } from "./api.js";
+import { item, openLibraryAddress, Problem } from "./api.js";
 import { announce, at, make } from "./dom.js";
 import { byline, dress } from "./grid.js";
 import { closeBook } from "./navigation.js";
@@ -25,6 +25,7 @@ export async function showBook(key, state) {
     const { book, other_editions: others } = await item(key);
     if (opened === key) open(book, others.length, state);
   } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
     if (opened !== key || seen) return;
     announce(`${problem.title}. ${problem.detail}`);
     closeBook();

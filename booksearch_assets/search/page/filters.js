@@ -1,6 +1,6 @@
 // The filters beside the grid, and what the collection offers for them.
 
-import { facets } from "./api.js";
+import { facets, Problem } from "./api.js";
 import { at, make, plural } from "./dom.js";
 import { current, go } from "./navigation.js";
 import { filtersInUse, languageName, readState, withChanges, withoutFilters } from "./state.js";
@@ -35,6 +35,7 @@ async function showOffered(state) {
     const { subjects } = await facets(withChanges(state, { subject: "" }), SUBJECTS);
     if (current().state === state) showSubjects(subjects, state);
   } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
     at("subjects").replaceChildren(make("li", { textContent: `${problem.title}.` }));
   }
 }

@@ -8,13 +8,14 @@ let place = here();
 /** The present place: `{state, book}`, the key of the opened book or "". */
 export const current = () => place;
 
-/** Call `listener(place, before, cause)` at every move; the cause is "go" or "history". */
+/** Call `listener(place, before)` at every move. A state that stays the same stays the same object. */
 export const onMove = (listener) => listeners.push(listener);
 
 /** Go to a state, on the page's own history. */
 export function go(state) {
-  history.pushState(null, "", writeState(state) || location.pathname);
-  moved("go");
+  const address = writeState(state);
+  if (address !== writeState(place.state)) history.pushState(null, "", address || location.pathname);
+  moved();
 }
 
 /** Close the opened book: back to where it was opened, or, for whoever came by its address, to the search behind it. */
@@ -24,7 +25,7 @@ export function closeBook() {
     history.back();
   } else {
     history.replaceState(null, "", writeState(place.state) || location.pathname);
-    moved("history");
+    moved();
   }
 }
 
@@ -32,15 +33,16 @@ function here() {
   return Object.freeze({ state: readState(), book: location.hash.slice(1) });
 }
 
-function moved(cause) {
+function moved() {
   const before = place;
-  place = here();
-  listeners.forEach((listener) => listener(place, before, cause));
+  const { state, book } = here();
+  place = Object.freeze({ state: writeState(state) === writeState(before.state) ? before.state : state, book });
+  listeners.forEach((listener) => listener(place, before));
 }
 
 // The page restores scrolling itself, after the results are there to scroll in.
 history.scrollRestoration = "manual";
-addEventListener("popstate", () => moved("history"));
+addEventListener("popstate", moved);
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href]");
@@ -49,5 +51,5 @@ document.addEventListener("click", (event) => {
   if (!ours || !plain || link.classList.contains("skip")) return;
   event.preventDefault();
   history.pushState(link.hash ? { opened: true } : null, "", link.href);
-  moved("go");
+  moved();
 });

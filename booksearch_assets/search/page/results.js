@@ -1,6 +1,6 @@
 // From a state to what is shown for it: searching, paging on, and coming back to what was found before.
 
-import { search } from "./api.js";
+import { Problem, search } from "./api.js";
 import { announce, at, make, plural } from "./dom.js";
 import { addCards, addSkeletons, clearGrid, coverLinks, removeSkeletons } from "./grid.js";
 import { clearNotice, showNothingFound, showProblem } from "./notices.js";
@@ -18,6 +18,7 @@ let loading = null;
 /** Show what `state` finds. Coming back, what was found before, where the reader had scrolled to. */
 export async function showResults(state, { again = false } = {}) {
   leave();
+  const focused = document.activeElement;
   const address = writeState(state);
   const found = again ? undefined : kept.get(address);
   shown = found ?? { address, state, books: [], cursor: null, scroll: 0, complete: false };
@@ -32,7 +33,8 @@ export async function showResults(state, { again = false } = {}) {
     scrollTo(0, 0);
     await loadPage();
   }
-  if (document.activeElement === document.body) at("heading").focus({ preventScroll: true });
+  // What had the focus may be gone, such as the link that was followed.
+  if (!focused.isConnected && document.activeElement === document.body) at("heading").focus({ preventScroll: true });
 }
 
 /** Note where the reader is in the results, before other ones take their place. */
@@ -67,6 +69,7 @@ async function loadPage() {
   } catch (problem) {
     if (problem.name === "AbortError" || page !== shown) return false;
     removeSkeletons();
+    if (!(problem instanceof Problem)) throw problem;
     const stale = problem.kind === "stale-cursor";
     showProblem(problem, stale ? () => showResults(page.state, { again: true }) : loadPage);
     return false;
