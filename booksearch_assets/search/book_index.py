@@ -15,11 +15,15 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
+
+import numpy as np
 
 from booksearch_assets.search.books_collection import filter_name
 from booksearch_assets.search.folding import folded
@@ -35,8 +39,8 @@ _FORMAT = 1
 _WEIGHTS = (8.0, 4.0, 1.0)
 """How much more a word counts in the title, and in an author's name, than in a subject."""
 
-_COMMON_SHARE = 0.25
-"""A word that more than this share of the books have tells nothing of what is meant, unless all words are such."""
+_COMMON_SHARE = 0.1
+"""A word that more than this share of the books have tells little of what is meant."""
 
 _LABELS = ("author", "subject", "language")
 _CACHED_FACETS = 512
@@ -52,18 +56,17 @@ CREATE TABLE books (
     year INTEGER NOT NULL,
     pages INTEGER NOT NULL
 );
-CREATE TABLE labels (
-    kind TEXT NOT NULL, name TEXT NOT NULL, book INTEGER NOT NULL, shown TEXT NOT NULL,
-    PRIMARY KEY (kind, name, book)
-) WITHOUT ROWID;
-CREATE VIRTUAL TABLE words USING fts5 (title, authors, subjects, content='', detail='column', tokenize='unicode61');
+CREATE TABLE names (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, shown TEXT NOT NULL);
+CREATE TABLE labels (name INTEGER NOT NULL, book INTEGER NOT NULL, PRIMARY KEY (name, book)) WITHOUT ROWID;
+CREATE TABLE pairs (data BLOB NOT NULL);
+CREATE VIRTUAL TABLE words USING fts5 (title, authors, subjects, content='', tokenize='unicode61');
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (words, 'row');
 """
 _INDEXES = """
 CREATE INDEX by_title ON books (title);
 CREATE INDEX by_work ON books (work_key);
 CREATE INDEX by_picture ON books (picture_id);
-CREATE INDEX by_book ON labels (book, kind);
+CREATE UNIQUE INDEX by_name ON names (kind, name);
 INSERT INTO words (words) VALUES ('optimize');
 ANALYZE;
 """
@@ -85,6 +88,7 @@ class BookIndex:
         self._path = path
         self._local = threading.local()
         self._books: int = self._one("SELECT count(*) FROM books")
+        self._counts = lru_cache(_CACHED_FACETS)(self._count)
         self._facets = lru_cache(_CACHED_FACETS)(self._count_facets)
 
     @classmethod
@@ -106,33 +110,35 @@ class BookIndex:
 
     def count(self, filters: BookFilters) -> int:
         """How many editions pass."""
-        if not filters:
-            return self._books
-        where, values = _conditions(filters)
-        return self._one(f"SELECT count(*) FROM books b WHERE {where}", values)
+        return self._counts(filters) if filters else self._books
 
     def titled(self, text: str, filters: BookFilters, limit: int) -> list[Edition]:
         """Editions with exactly this title, but for case, accents and punctuation, in the order of their keys."""
-        where, values = _conditions(filters)
+        where, values = self._conditions(filters)
         return self._editions(
             f"SELECT b.edition_key, b.work_key, b.picture_id FROM books b WHERE b.title = ? AND {where} "
             "ORDER BY b.id LIMIT ?",
             (folded(text), *values, limit),
         )
 
-    def find(self, text: str, without: str, filters: BookFilters, limit: int) -> list[Edition]:
+    def find(
+        self, text: str, without: str, filters: BookFilters, limit: int, telling_only: bool = False
+    ) -> list[Edition]:
         """Editions with the telling words of `text`, and not all those of `without`: exact titles first, then by BM25.
 
-        Every word must be there, in the title, an author or a subject; the text is never read as an FTS expression.
+        Every such word must be there, in the title, an author or a subject. Where a large share of the books have each
+        word, all of them must be there, or nothing is found if `telling_only`. The text is never read as an FTS
+        expression.
         """
-        words = self._telling(folded(text).split())
+        words = folded(text).split()
+        words = self._telling(words) or ([] if telling_only else words)
         if not words:
             return []
         match = " AND ".join(map(_quoted, words))
         unwanted = folded(without).split()
         if unwanted:
             match = f"({match}) NOT ({' AND '.join(map(_quoted, unwanted))})"
-        where, values = _conditions(filters)
+        where, values = self._conditions(filters)
         return self._editions(
             "SELECT b.edition_key, b.work_key, b.picture_id FROM words JOIN books b ON b.id = words.rowid "
             f"WHERE words MATCH ? AND {where} ORDER BY b.title = ? DESC, bm25(words, ?, ?, ?), b.id LIMIT ?",
@@ -141,7 +147,7 @@ class BookIndex:
 
     def same_book(self, edition: Edition, filters: BookFilters) -> list[Edition]:
         """The editions that pass and share the work or the picture of `edition`, itself included, by key."""
-        where, values = _conditions(filters)
+        where, values = self._conditions(filters)
         return self._editions(
             "SELECT b.edition_key, b.work_key, b.picture_id FROM books b "
             f"WHERE (b.picture_id = ? OR (b.work_key = ? AND b.work_key != '')) AND {where} ORDER BY b.id",
@@ -155,42 +161,83 @@ class BookIndex:
         )
         return found[0] if found else None
 
-    def years(self, filters: BookFilters, keys: Sequence[str] | None = None) -> tuple[FacetCount, ...]:
-        """Editions of each year, in the order of years, of those that pass, or of `keys`."""
-        return self._facets("year", filters, None if keys is None else tuple(keys), 0)
+    def facets(
+        self, filters: BookFilters, top: int, keys: Sequence[str] | None = None
+    ) -> dict[str, tuple[FacetCount, ...]]:
+        """Of "year", "author", "subject" and "language" how many editions have each value, of those that pass or `keys`.
 
-    def labels(
-        self, kind: str, filters: BookFilters, top: int, keys: Sequence[str] | None = None
-    ) -> tuple[FacetCount, ...]:
-        """The `top` most frequent of one of "author", "subject" and "language", as they are mostly spelled."""
-        return self._facets(kind, filters, None if keys is None else tuple(keys), top)
+        All years, in their order; of the others the `top` most frequent, as they are spelled first.
+        """
+        return self._facets(filters, top, None if keys is None else tuple(keys))
+
+    def _count(self, filters: BookFilters) -> int:
+        where, values = self._conditions(filters)
+        return self._one(f"SELECT count(*) FROM books b WHERE {where}", values)
 
     def _count_facets(
-        self, kind: str, filters: BookFilters, keys: tuple[str, ...] | None, top: int
-    ) -> tuple[FacetCount, ...]:
+        self, filters: BookFilters, top: int, keys: tuple[str, ...] | None
+    ) -> dict[str, tuple[FacetCount, ...]]:
         if keys is None:
-            where, values = _conditions(filters)
+            where, values = self._conditions(filters)
         else:
             where, values = "b.edition_key IN (SELECT value FROM json_each(?))", (json.dumps(keys),)
-        if kind == "year":
-            rows = self._all(
-                f"SELECT b.year, count(*) FROM books b WHERE {where} GROUP BY b.year ORDER BY b.year", values
-            )
-        else:
-            # Of the spellings of one name SQLite shows the one of the last book by key; any of them will do.
-            rows = self._all(
-                "SELECT max(l.shown), count(*) AS books FROM labels l "
-                f"WHERE l.kind = ? AND l.book IN (SELECT b.id FROM books b WHERE {where}) "
-                "GROUP BY l.name ORDER BY books DESC, l.name LIMIT ?",
-                (kind, *values, top),
-            )
-        return tuple(FacetCount(str(value), count) for value, count in rows)
+        passing = self._all(f"SELECT b.id, b.year FROM books b WHERE {where}", values)
+        years = Counter(year for _, year in passing)
+        passes = np.zeros(self._books + 1, dtype=bool)
+        passes[[book for book, _ in passing]] = True
+        names, books = self._pairs
+        counts = np.bincount(names[passes[books]], minlength=len(self._kinds))
+        return {
+            "year": tuple(FacetCount(str(year), years[year]) for year in sorted(years)),
+            **{kind: self._most_frequent(kind, counts, top) for kind in _LABELS},
+        }
+
+    def _most_frequent(self, kind: str, counts: np.ndarray, top: int) -> tuple[FacetCount, ...]:
+        places = np.flatnonzero((self._kinds == _LABELS.index(kind)) & (counts > 0))
+        best = places[np.argsort(-counts[places], kind="stable")][:top].tolist()
+        return tuple(
+            FacetCount(self._all("SELECT shown FROM names WHERE id = ?", (place,))[0][0], int(counts[place]))
+            for place in best
+        )
+
+    @cached_property
+    def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which name (an id of `names`) is of which book, for all of them."""
+        [[data]] = self._all("SELECT data FROM pairs")
+        pairs = np.frombuffer(data, np.int32).reshape(2, -1)
+        return pairs[0], pairs[1]
+
+    @cached_property
+    def _kinds(self) -> np.ndarray:
+        """The place in `_LABELS` of the kind of each name."""
+        kinds = self._all("SELECT kind FROM names ORDER BY id")
+        return np.array([_LABELS.index(kind) for (kind,) in kinds], dtype=np.int8)
+
+    def _conditions(self, filters: BookFilters) -> tuple[str, tuple[object, ...]]:
+        """The filters as SQL over `books b`, and its values."""
+        parts = ["1"]
+        values: list[object] = []
+        for column, span in (("year", filters.years), ("pages", filters.pages)):
+            if span and span.low is not None:
+                parts.append(f"b.{column} >= ?")
+                values.append(span.low)
+            if span and span.high is not None:
+                parts.append(f"b.{column} <= ?")
+                values.append(span.high)
+        for kind in _LABELS:
+            name = getattr(filters, kind)
+            if name is not None:
+                parts.append(
+                    "EXISTS (SELECT 1 FROM labels l WHERE l.book = b.id AND l.name = "
+                    "(SELECT n.id FROM names n WHERE n.kind = ? AND n.name = ?))"
+                )
+                values += [kind, filter_name(kind, name)]
+        return " AND ".join(parts), tuple(values)
 
     def _telling(self, words: Sequence[str]) -> list[str]:
-        """The words that are not in a large share of the books, or all of them where there is no other."""
-        held = {word: self._books_with(word) for word in dict.fromkeys(words)}
-        telling = [word for word, books in held.items() if books <= _COMMON_SHARE * self._books]
-        return telling or list(held)
+        """The words that are not in a large share of the books."""
+        most = max(1, _COMMON_SHARE * self._books)
+        return [word for word in dict.fromkeys(words) if self._books_with(word) <= most]
 
     def _books_with(self, word: str) -> int:
         row = self._all("SELECT doc FROM vocabulary WHERE term = ?", (word,))
@@ -233,11 +280,14 @@ def _build(index: VectorIndex, path: Path) -> None:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.executescript(_SCHEMA)
+        names = _Names()
         first = 1
         for batch in index.scan(fields):
             rows = batch.to_pylist()
             _insert(connection, first, rows)
+            names.add(first, rows)
             first += len(rows)
+        names.insert(connection)
         connection.commit()
         connection.executescript(_INDEXES)
     seconds = time.monotonic() - started
@@ -263,10 +313,6 @@ def _insert(connection: sqlite3.Connection, first: int, rows: Sequence[dict]) ->
         ),
     )
     connection.executemany(
-        "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?)",
-        (label for number, row in numbered for label in _labels(number, row)),
-    )
-    connection.executemany(
         "INSERT INTO words (rowid, title, authors, subjects) VALUES (?, ?, ?, ?)",
         (
             (number, folded(row["title"]), _words(row["authors"]), _words(row["subjects"]))
@@ -275,10 +321,34 @@ def _insert(connection: sqlite3.Connection, first: int, rows: Sequence[dict]) ->
     )
 
 
-def _labels(number: int, row: dict) -> Iterator[tuple[str, str, int, str]]:
-    for kind in _LABELS:
-        for shown in row[f"{kind}s"]:
-            yield kind, filter_name(kind, shown), number, shown
+class _Names:
+    """The authors, subjects and languages of all books, each with how it is spelled first, and the books that have it."""
+
+    def __init__(self) -> None:
+        self._ids: dict[tuple[str, str], int] = {}
+        self._shown: list[str] = []
+        self._pairs = array("i")
+
+    def add(self, first: int, rows: Sequence[dict]) -> None:
+        for number, row in enumerate(rows, start=first):
+            for kind in _LABELS:
+                # Two spellings of one subject count once.
+                for name, shown in {filter_name(kind, shown): shown for shown in row[f"{kind}s"]}.items():
+                    place = self._ids.setdefault((kind, name), len(self._shown))
+                    if place == len(self._shown):
+                        self._shown.append(shown)
+                    self._pairs.extend((place, number))
+
+    def insert(self, connection: sqlite3.Connection) -> None:
+        pairs = np.frombuffer(self._pairs, np.int32).reshape(-1, 2)
+        connection.execute("INSERT INTO pairs VALUES (?)", (np.ascontiguousarray(pairs.T).tobytes(),))
+        # In the order of the table's own tree, which grows several times faster so.
+        ordered = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+        connection.executemany("INSERT INTO labels VALUES (?, ?)", map(np.ndarray.tolist, ordered))
+        connection.executemany(
+            "INSERT INTO names VALUES (?, ?, ?, ?)",
+            ((place, kind, name, self._shown[place]) for (kind, name), place in self._ids.items()),
+        )
 
 
 def _words(texts: Iterable[str]) -> str:
@@ -289,22 +359,3 @@ def _quoted(word: str) -> str:
     """A word as an FTS5 string, in which nothing is an operator (https://sqlite.org/fts5.html, 3.1)."""
     escaped = word.replace('"', '""')
     return f'"{escaped}"'
-
-
-def _conditions(filters: BookFilters) -> tuple[str, tuple[object, ...]]:
-    """The filters as SQL over `books b`, and its values."""
-    parts = ["1"]
-    values: list[object] = []
-    for column, span in (("year", filters.years), ("pages", filters.pages)):
-        if span and span.low is not None:
-            parts.append(f"b.{column} >= ?")
-            values.append(span.low)
-        if span and span.high is not None:
-            parts.append(f"b.{column} <= ?")
-            values.append(span.high)
-    for kind in _LABELS:
-        name = getattr(filters, kind)
-        if name is not None:
-            parts.append("EXISTS (SELECT 1 FROM labels f WHERE f.kind = ? AND f.name = ? AND f.book = b.id)")
-            values += [kind, filter_name(kind, name)]
-    return " AND ".join(parts), tuple(values)

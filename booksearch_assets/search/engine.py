@@ -157,12 +157,13 @@ class SearchEngine:
         if query:
             cursor = self._resumed(query)
             keys = [ranked.edition.key for ranked in islice(self._ranking(cursor), FACET_DEPTH)]
+        counts = self._books.facets(filters, top, keys)
         return Facets(
             total=self._books.count(filters) if keys is None else len(keys),
-            years=self._books.years(filters, keys),
-            authors=self._books.labels("author", filters, top, keys),
-            subjects=self._books.labels("subject", filters, top, keys),
-            languages=self._books.labels("language", filters, top, keys),
+            years=counts["year"],
+            authors=counts["author"],
+            subjects=counts["subject"],
+            languages=counts["language"],
             collection=self.collection,
         )
 
@@ -224,7 +225,7 @@ class SearchEngine:
             return meaning
         return fused(
             meaning,
-            self._books.find(text, without, query.filters, FUSED_DEPTH),
+            self._books.find(text, without, query.filters, FUSED_DEPTH, telling_only=True),
             self._books.titled(text, query.filters, FUSED_DEPTH),
         )
 

@@ -22,7 +22,7 @@ from booksearch_assets.vectorstores.filters import Filter
 FUSED_DEPTH = 100
 """How many answers of each search are fused. Beyond them the semantic search goes on alone."""
 
-_WINDOWS = (256, 2_048, MAX_WINDOW)
+_WINDOWS = (128, 1_024, MAX_WINDOW)
 """How deep the semantic search looks, one after another. Fixed, since an approximate index may answer another window
 with another order."""
 
@@ -40,7 +40,7 @@ class Ranked:
 
 
 def by_meaning(index: VectorIndex, vector: np.ndarray, filter: Filter | None) -> Iterator[Ranked]:
-    """Editions by the cosine of their vectors, 16,384 at most."""
+    """Editions by the cosine of their vectors, `MAX_WINDOW` at most."""
     seen: set[str] = set()
     for window in _WINDOWS:
         [hits] = index.search(vector[None], window, filter, ("work_key", "picture_id"))

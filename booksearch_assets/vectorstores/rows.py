@@ -70,7 +70,7 @@ def check_search(
 
 def check_fields(spec: CollectionSpec, fields: Sequence[str]) -> None:
     """Raise `InvalidSearch` for a field that the collection lacks."""
-    known = spec.schema.names
+    known = [*(field.name for field in spec.fields), VECTOR]
     unknown = [name for name in fields if name not in known]
     if unknown:
         raise InvalidSearch(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -89,9 +89,16 @@ def vectors(pictures: dict[int, str]) -> pa.Table:
 
 
 def shelf(
-    books: Sequence[tuple[str, str, int, str, int]], bundle_id: str = WordEncoder.bundle_id
+    books: Sequence[tuple[str, str, int, str, int]],
+    bundle_id: str = WordEncoder.bundle_id,
+    name: str = "books_1",
+    twins: Mapping[int, int] | None = None,
+    **details: Mapping[str, object],
 ) -> ExactIndex:
-    """An index of books: (edition key, work key, cover id, what the cover shows, year)."""
+    """An index of books: (edition key, work key, cover id, what the cover shows, year).
+
+    `details` has more of an edition by its key, such as OL1M={"title": "Emma"}.
+    """
     shown: dict[int, list[str]] = {}
     for edition, _, cover, _, _ in books:
         shown.setdefault(cover, []).append(edition)
@@ -103,10 +110,12 @@ def shelf(
                 "cover_id": cover,
                 "title": f"Title {edition}",
                 "publish_year": year,
+                **details.get(edition, {}),
             }
             for edition, work, cover, _, year in books
         ]
     )
-    rows = book_rows(items, covers(shown), vectors({cover: picture for _, _, cover, picture, _ in books}))
-    spec = books_collection("books_1", DIMENSION, {"bundle_id": bundle_id})
-    return ExactIndex(spec, rows.select(spec.schema.names).cast(spec.schema))
+    pictures = vectors({cover: picture for _, _, cover, picture, _ in books})
+    rows = book_rows(items, covers(shown), pictures, twins)
+    spec = books_collection(name, DIMENSION, {"bundle_id": bundle_id, "model_id": "words"})
+    return ExactIndex(spec, rows.select(spec.schema.names).cast(spec.schema).sort_by("edition_key"))

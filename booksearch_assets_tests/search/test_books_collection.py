@@ -25,7 +25,7 @@ def test_one_row_for_each_edition_with_a_vector() -> None:
                     "work_key": "OL1W",
                     "cover_id": 11,
                     "title": "One",
-                    "authors": ["A", "B"],
+                    "authors": ["É. Zola", "B"],
                 },
                 {"edition_key": "OL2M", "cover_id": 11, "title": None, "authors": []},
                 {"edition_key": "OL3M", "cover_id": 12},
@@ -36,17 +36,20 @@ def test_one_row_for_each_edition_with_a_vector() -> None:
         # 12 has no vector, 14 is shown by an edition of another year.
         library.covers({11: ["OL1M", "OL2M"], 12: ["OL3M"], 13: ["OL4M"], 14: ["OL9M"]}),
         library.vectors({13: "moon", 11: "ship", 14: "wolf"}),
+        twins={13: 11},
     )
     spec = books_collection("books", library.DIMENSION, {"bundle_id": "b"})
     assert rows.column_names == spec.schema.names
     plain = {row["edition_key"]: row for row in rows.to_pylist()}
     assert list(plain) == ["OL1M", "OL2M", "OL4M"]
-    assert (plain["OL1M"]["title"], plain["OL1M"]["authors"], plain["OL1M"]["work_key"]) == (
-        "One",
-        "A, B",
-        "OL1W",
-    )
-    assert (plain["OL2M"]["title"], plain["OL2M"]["authors"], plain["OL2M"]["work_key"]) == ("", "", "")
+    told = {key: (row["title"], row["authors"], row["work_key"]) for key, row in plain.items()}
+    assert told["OL1M"] == ("One", ["É. Zola", "B"], "OL1W")
+    assert told["OL2M"] == ("", [], "")
+    assert plain["OL1M"]["authors_folded"] == ["e zola", "b"]
+    assert plain["OL1M"]["subjects_folded"] == ["fiction"]
+    assert plain["OL1M"]["languages"] == ["eng"]
+    # 13 has the picture of 11, which stands for both.
+    assert [row["picture_id"] for row in plain.values()] == [11, 11, 11]
     assert [row["cover_id"] for row in plain.values()] == [11, 11, 13]
     assert plain["OL4M"]["url"] == "http://covers/13-L.jpg"
     ship, moon = library.WordEncoder().encode_texts(["ship", "moon"])
@@ -76,8 +79,11 @@ def test_what_is_too_long_is_cut_and_then_stored(tmp_path: Path) -> None:
     rows = book_rows(books, library.covers({1: ["OL1M"]}), library.vectors({1: "ship"}))
     [row] = rows.to_pylist()
     assert row["title"] == "書" * 341
-    assert row["authors"] == "ж" * 512
+    assert row["authors"] == ["ж" * 128, "b"]
     assert row["subjects"] == ["é" * 128, *(f"subject {i}" for i in range(63))]
+    assert row["subjects_folded"] == ["e" * 200 + f" {i}" for i in range(3)] + [
+        f"subject {i}" for i in range(61)
+    ]
     spec = books_collection("books", library.DIMENSION, {})
     with MilvusLiteStore(tmp_path) as store:
         store.create(spec)
