@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from booksearch_assets.search.api.image_urls import ImageUrls
 from booksearch_assets.search.api.limits import Limits
-from booksearch_assets.search.api.parameters import SearchBody, SearchForm
+from booksearch_assets.search.api.parameters import TYPED, SearchBody, SearchForm
 from booksearch_assets.search.api.problems import ApiProblem, ProblemKind
 from booksearch_assets.search.query import Query
 
@@ -55,7 +55,8 @@ class BodyReader:
         """Raises `ApiProblem`, `InvalidQuery`, `UnusableImageUrl`, and pydantic's `ValidationError`."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == _JSON:
-            body, content = SearchBody.model_validate_json(await request.body(), strict=True), None
+            json = await request.body()
+            body, content = SearchBody.model_validate_json(json, strict=True, context=TYPED), None
         elif kind == _FORM:
             body, content = await self._form(request)
         else:

@@ -12,7 +12,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from PIL import Image
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from starlette.requests import Request
 
 from booksearch_assets.search.api.limits import MAX_COVER_ID, MAX_CURSOR, MAX_NAME, MAX_PAGE, MAX_URL
@@ -29,32 +29,41 @@ from booksearch_assets.search.query import (
 
 _SPAN = r"^([0-9]{1,6}(\.\.([0-9]{1,6})?)?|\.\.[0-9]{1,6})$"
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
+_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
+
+TYPED = {"typed": True}
+"""The validation context of JSON, whose values have types; in addresses and forms all values are texts."""
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: Any, info: ValidationInfo) -> Any:
     """Of texts, only plain digits: pydantic would also take "+5", " 5" and "5.0"."""
-    if isinstance(value, str):
+    if _is_text(value, info):
         if not _WHOLE.fullmatch(value):
             raise ValueError("expected a whole number")
         return int(value)
+    # JSON has one type of number.
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _flag(value: Any) -> Any:
+def _number(value: Any, info: ValidationInfo) -> Any:
+    if _is_text(value, info):
+        if not _NUMBER.fullmatch(value):
+            raise ValueError("expected a number")
+        return float(value)
+    return value
+
+
+def _flag(value: Any, info: ValidationInfo) -> Any:
     """Of texts, only true and false: pydantic would also take "on", "yes" and "1"."""
-    if isinstance(value, str):
+    if _is_text(value, info):
         if value not in ("true", "false"):
             raise ValueError("expected true or false")
         return value == "true"
     return value
 
 
-def _number(value: Any) -> Any:
-    if isinstance(value, str) and not re.fullmatch(
-        r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", value
-    ):
-        raise ValueError("expected a number")
-    return float(value) if isinstance(value, str) else value
+def _is_text(value: Any, info: ValidationInfo) -> bool:
+    return isinstance(value, str) and info.context != TYPED
 
 
 # Bounds stand before the validators: after them, the description of the API would not show them.

@@ -17,7 +17,7 @@ from booksearch_assets.search.api.image_urls import ImageUrls
 from booksearch_assets.search.api.limits import Limits
 from booksearch_assets_tests.search.api.service import Service, cover_rows, picture
 
-CASES = int(os.environ.get("BOOKSEARCH_API_CASES", "400"))
+CASES = int(os.environ.get("BOOKSEARCH_API_CASES", "300"))
 OPERATIONS = {
     "GET /v1/search",
     "POST /v1/search",
