@@ -29,7 +29,8 @@ TARGET_SECONDS = 60.0
 
 # Rows of a dump take about four times their bytes once they are parsed.
 _EXPANSION = 4
-_LEAST_TASK_BYTES = 1 * MIB
+# Spark takes the opening of a file to be worth as much.
+_LEAST_TASK_BYTES = 4 * MIB
 _JVM = 1 * GIB
 _LEAST_JVM_PER_TASK = 256 * MIB
 _PYTHON_WORKER = 384 * MIB
@@ -188,29 +189,25 @@ def plan_spark(work: Work, rate: Rate, offer: Offer, wishes: Wishes = Wishes()) 
 
     Raises `NoRoom` where not even one task fits into the largest executor.
     """
-    task_cores, memory, heap, room = _fit(work, offer, wishes)
-    slots = offer.executor_cores // task_cores
-    tasks, cut = _cut(work, rate, offer, slots, wishes)
+    room = _room_for(work, offer, wishes)
+    slots = offer.executor_cores // room.task_cores
+    tasks, why_tasks = _cut(work, rate, offer, slots, wishes)
     executors = max(1, min(offer.max_executors, -(-tasks // slots)))
-    cores = executors * slots
-    shuffle = wishes.shuffle_partitions or plan_shuffle(work.input_bytes, cores)
-    shared = offer.driver_cores == 0
-    driver = wishes.driver_memory or (heap if shared else _DRIVER)
+    alone = offer.driver_cores == 0
     by_hand = f"Set by hand or by a preset: {', '.join(wishes.named)}." if wishes.named else ""
-    spread = _explain_spread(tasks, executors, slots, offer)
     return SparkPlan(
         work=work,
         rate=rate,
         offer=offer,
         tasks=tasks,
-        max_partition_bytes=_partition_bytes(work, tasks, wishes),
-        shuffle_partitions=shuffle,
+        max_partition_bytes=_most_bytes(work, rate, wishes),
+        shuffle_partitions=wishes.shuffle_partitions or plan_shuffle(work.input_bytes, executors * slots),
         executors=executors,
-        task_cores=task_cores,
-        executor_memory=memory,
-        executor_heap=heap,
-        driver_memory=driver,
-        reasons=tuple(filter(None, (cut, spread, room, by_hand))),
+        task_cores=room.task_cores,
+        executor_memory=room.memory,
+        executor_heap=room.heap,
+        driver_memory=wishes.driver_memory or (room.heap if alone else _DRIVER),
+        reasons=tuple(filter(None, (why_tasks, _why_executors(executors, slots, offer), room.why, by_hand))),
     )
 
 
@@ -235,101 +232,102 @@ def plan_shuffle(input_bytes: int, cores: int) -> int:
 
 
 def _cut(work: Work, rate: Rate, offer: Offer, slots: int, wishes: Wishes) -> tuple[int, str]:
-    """How many tasks, and which limit decided that."""
+    """How many tasks, and which limit decided that; `slots` tasks run in an executor at a time."""
+    if work.pieces:
+        size = memory_words(work.input_bytes)
+        return work.pieces, f"{size} in {work.pieces:,} files that are read whole: a task for each."
+    if work.rows <= 0:
+        return 0, "No rows: nothing to do."
     if work.measure is Measure.ROW:
         return _cut_rows(work, rate, offer.max_executors * slots, wishes)
     return _cut_bytes(work, rate, slots, wishes)
 
 
 def _cut_rows(work: Work, rate: Rate, cores: int, wishes: Wishes) -> tuple[int, str]:
-    seconds = wishes.target_partition_seconds or TARGET_SECONDS
-    in_time = max(1, math.floor(seconds / rate.core_seconds)) if rate.core_seconds else max(1, work.rows)
+    in_time = max(1, math.floor(_target(wishes) / rate.core_seconds)) if rate.core_seconds else work.rows
     longest = min(in_time, work.rows_per_task or in_time)
     tasks = plan_tasks(work.rows, cores, longest).tasks
-    said = f"{work.rows:,} rows, cut by rows, since what they take has nothing to do with their bytes: {tasks:,} tasks"
-    if tasks == 0:
-        return 0, "No rows: nothing to do."
-    said += f" of {math.ceil(work.rows / tasks):,} rows"
+    said = (
+        f"{work.rows:,} rows, cut by rows, since what they take has nothing to do with their bytes: {tasks:,} tasks of "
+        f"{math.ceil(work.rows / tasks):,} rows."
+    )
     if tasks == work.rows:
-        return tasks, f"{said}. The rows decided: there are no more of them."
+        return tasks, f"{said} The rows decided: there are no more of them."
     if tasks == cores:
-        return tasks, f"{said}. The cores decided: each has one."
+        return tasks, f"{said} The cores decided: each has one."
     if longest < in_time:
-        return tasks, f"{said}. rows_per_task decided: no task may lose more than {longest:,} rows."
-    return tasks, f"{said}. The target of {seconds:g} s for a task decided: {longest:,} rows take that long."
+        return tasks, f"{said} rows_per_task decided: no task may lose more than {longest:,} rows."
+    return (
+        tasks,
+        f"{said} The target of {_target(wishes):g} s for a task decided: {longest:,} rows take that long.",
+    )
 
 
 def _cut_bytes(work: Work, rate: Rate, slots: int, wishes: Wishes) -> tuple[int, str]:
-    size = memory_words(work.input_bytes)
-    if work.pieces:
-        return work.pieces, f"{size} in {work.pieces:,} files that are read whole: a task for each."
-    if work.rows <= 0:
-        return 0, "No rows: nothing to do."
-    seconds = wishes.target_partition_seconds or TARGET_SECONDS
-    in_time = math.floor(seconds / rate.core_seconds) if rate.core_seconds else TASK_BYTES
-    most = wishes.max_partition_bytes or max(_LEAST_TASK_BYTES, min(TASK_BYTES, in_time))
+    most = _most_bytes(work, rate, wishes)
     by_size = -(-work.input_bytes // most)
     # A whole multiple of the cores of an executor, so that they finish together.
     tasks = min(work.rows, _rounded(max(by_size, slots), slots))
-    said = f"{size}, cut by bytes: {tasks:,} tasks of {memory_words(work.input_bytes / tasks)}"
+    size, each = memory_words(work.input_bytes), memory_words(work.input_bytes / tasks)
+    said = f"{size}, cut by bytes: {tasks:,} tasks of {each}."
     if by_size < slots:
-        return tasks, f"{said}. The cores decided: it is little, and each core of one executor has a task."
+        return tasks, f"{said} The cores decided: so little is spread over those of one executor."
     if wishes.max_partition_bytes or most == TASK_BYTES:
-        return tasks, f"{said}. The bytes decided: no task reads more than {memory_words(most)}."
-    return (
-        tasks,
-        f"{said}. The target of {seconds:g} s for a task decided: {memory_words(most)} take that long.",
-    )
+        return tasks, f"{said} The bytes decided: no task reads more than {memory_words(most)}."
+    target = f"{_target(wishes):g} s"
+    return tasks, f"{said} The target of {target} for a task decided: {memory_words(most)} take that long."
 
 
-def _partition_bytes(work: Work, tasks: int, wishes: Wishes) -> int:
-    """What one task reads of a file, so that a small table is spread too."""
+def _most_bytes(work: Work, rate: Rate, wishes: Wishes) -> int:
+    """What one task may read of a file. Spark itself cuts finer where that would leave cores without a task."""
     if wishes.max_partition_bytes:
         return wishes.max_partition_bytes
-    if work.measure is Measure.ROW or work.pieces or not tasks:
+    if work.measure is Measure.ROW or not rate.core_seconds:
         return TASK_BYTES
-    return max(_LEAST_TASK_BYTES, min(TASK_BYTES, -(-work.input_bytes // tasks)))
+    return max(_LEAST_TASK_BYTES, min(TASK_BYTES, math.floor(_target(wishes) / rate.core_seconds)))
 
 
-def _fit(work: Work, offer: Offer, wishes: Wishes) -> tuple[int, int, int, str]:
-    """(cores for each task, memory of an executor, heap of its JVM, why)."""
+def _target(wishes: Wishes) -> float:
+    return wishes.target_partition_seconds or TARGET_SECONDS
+
+
+@dataclass(frozen=True)
+class _Room:
+    """How the tasks of an executor share its memory. `memory` is all of it, `heap` that of its JVM."""
+
+    task_cores: int
+    memory: int
+    heap: int
+    why: str
+
+
+def _room_for(work: Work, offer: Offer, wishes: Wishes) -> _Room:
     in_jvm = max(_LEAST_JVM_PER_TASK, _EXPANSION * (wishes.max_partition_bytes or TASK_BYTES))
     in_python = _PYTHON_WORKER + work.worker_bytes
     most = wishes.executor_memory or offer.most_memory
-    apart = offer.driver_cores > 0
-    task_cores = next(
-        (
-            n
-            for n in range(1, offer.executor_cores)
-            if _needed(offer.executor_cores // n, in_jvm, in_python) <= most
-        ),
-        offer.executor_cores,
-    )
-    slots = offer.executor_cores // task_cores
+    cores = offer.executor_cores
+    fitting = (n for n in range(1, cores + 1) if _needed(cores // n, in_jvm, in_python) <= most)
+    task_cores = next(fitting, cores)
+    slots = cores // task_cores
     needed = _needed(slots, in_jvm, in_python)
-    if needed > most and apart and not wishes.executor_memory:
+    alone = offer.driver_cores == 0
+    if needed > most and not alone and not wishes.executor_memory:
         raise NoRoom(
             f"one task needs {memory_words(needed)}, {memory_words(in_python)} of it for a Python worker, and the "
-            f"largest executor of {offer.executor_cores} cores has {memory_words(most)}. Set executor_cores higher, "
+            f"largest executor of {cores} cores has {memory_words(most)}. Set executor_cores higher, "
             "max_partition_bytes lower, or take a smaller model."
         )
-    heap = _JVM + slots * in_jvm
-    said = (
-        f"{slots} tasks at a time in {memory_words(needed)}: {memory_words(heap)} for the JVM, and "
-        f"{memory_words(in_python)} for each Python worker"
-        f"{f', {memory_words(work.worker_bytes)} of it the model' if work.worker_bytes else ''}."
-    )
-    if slots < offer.executor_cores:
-        said += f" The memory decided: {offer.executor_cores} tasks at a time would not fit into {memory_words(most)}."
-    if not apart:
-        return task_cores, needed, _rounded(max(heap, _DRIVER), GIB), said
-    memory = wishes.executor_memory or min(
-        offer.most_memory, max(offer.least_memory, _rounded(needed, offer.memory_step))
-    )
+    why = _why_room(work, slots, needed, in_jvm, in_python)
+    if slots < cores:
+        why += f" The memory decided: {cores} tasks at a time would not fit into {memory_words(most)}."
+    if alone:
+        return _Room(task_cores, needed, _rounded(max(_JVM + slots * in_jvm, _DRIVER), GIB), why)
+    planned = min(most, max(offer.least_memory, _rounded(needed, offer.memory_step)))
+    memory = wishes.executor_memory or planned
     # What the steps of the place leave over is of most use to the JVM.
-    room = memory - slots * in_python
-    heap = max(_LEAST_JVM_PER_TASK, min(math.floor(room / (1 + _OVERHEAD)), room - _LEAST_OVERHEAD))
-    return task_cores, memory, heap, said
+    rest = memory - slots * in_python
+    heap = min(math.floor(rest / (1 + _OVERHEAD)), rest - _LEAST_OVERHEAD)
+    return _Room(task_cores, memory, max(_LEAST_JVM_PER_TASK, heap), why)
 
 
 def _needed(slots: int, in_jvm: int, in_python: int) -> int:
@@ -337,9 +335,18 @@ def _needed(slots: int, in_jvm: int, in_python: int) -> int:
     return heap + max(_LEAST_OVERHEAD, math.ceil(_OVERHEAD * heap)) + slots * in_python
 
 
-def _explain_spread(tasks: int, executors: int, slots: int, offer: Offer) -> str:
+def _why_room(work: Work, slots: int, needed: int, in_jvm: int, in_python: int) -> str:
+    model = f", {memory_words(work.worker_bytes)} of it the model" if work.worker_bytes else ""
+    at_a_time = "1 task" if slots == 1 else f"{slots} tasks"
+    return (
+        f"{at_a_time} at a time in {memory_words(needed)}: {memory_words(_JVM + slots * in_jvm)} for the JVM, and "
+        f"{memory_words(in_python)} for each Python worker{model}."
+    )
+
+
+def _why_executors(executors: int, slots: int, offer: Offer) -> str:
     if offer.driver_cores == 0:
-        return f"{executors * slots} of {offer.cores} cores of this machine."
+        return f"{slots} of {offer.cores} cores of this machine."
     said = f"{executors} of {offer.max_executors} executors of {offer.executor_cores} cores"
     return f"{said}." if executors == offer.max_executors else f"{said}: more would have no task."
 

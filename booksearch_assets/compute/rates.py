@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from booksearch_assets.tables.lake import Lake
 
-# A run of far less than was measured last says little of the next large one: what it took was mostly its start.
-_LEAST_SHARE = 0.1
+# A run says little of one that is more than so many times as large.
+_REACH = 10
 
 
 class Place(StrEnum):
@@ -70,15 +70,22 @@ class RateName:
         return "/".join(filter(None, ("_rates", self.place, self.stage, self.kind))) + ".json"
 
 
-def rate_of(name: RateName, lake: Lake | None) -> Rate:
-    """The rate that the last run left, or else the default one."""
-    return (_kept(name, lake) if lake else None) or default_rate(name.stage)
+def rate_of(name: RateName, lake: Lake | None, units: int) -> Rate:
+    """The rate that the last run left, for a run of so many units.
+
+    The default one where no run has left any, or only one so small that the default was measured over more: what a
+    few rows took was mostly the start of it.
+    """
+    kept, default = _kept(name, lake) if lake else None, default_rate(name.stage)
+    if kept is None or (units > _REACH * kept.units and kept.units < default.units):
+        return default
+    return kept
 
 
 def keep_rate(name: RateName, lake: Lake, rate: Rate) -> None:
     """Keep what a run took for the plans of the next ones, unless the kept rate is of a run ten times as large."""
     before = _kept(name, lake)
-    if before is None or rate.units >= _LEAST_SHARE * before.units:
+    if before is None or before.units <= _REACH * rate.units:
         lake.write_bytes(name.path, json.dumps(asdict(rate), indent=1).encode())
 
 
