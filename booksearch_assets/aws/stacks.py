@@ -53,6 +53,7 @@ STACKS = (
     Stack("roles", "rights of Spark jobs and of the machine that runs Dagster"),
     Stack("studio", "EMR Studio"),
     Stack("milvus", "Milvus on EC2, or the address of a managed one", costs_while_idle=True),
+    Stack("opensearch", "a domain of Amazon OpenSearch Service, in place of Milvus", costs_while_idle=True),
 )
 
 

@@ -10,6 +10,7 @@ from booksearch_assets.aws import deployment
 from booksearch_assets_tests.infra.moto_aws import completed_moto
 
 PROJECT = "booksearch"
+ORCHESTRATOR = "arn:aws:iam::123456789012:role/dagster"
 
 
 @pytest.fixture
@@ -20,10 +21,12 @@ def empty_account() -> Iterator[deployment.Clients]:
 
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[deployment.Clients]:
-    """Every stack, brought up as a user would: all of them, then Milvus on an instance."""
+    """Every stack, brought up as a user would: all of them, then Milvus on an instance, then a domain of OpenSearch."""
     with completed_moto():
         clients = deployment.Clients.of_environment()
         assert deployment.up(clients, PROJECT, [], {}, lambda _: True, print)
         image = {"MachineImage": "ami-0123456789abcdef0"}
         assert deployment.up(clients, PROJECT, ["milvus"], image, lambda _: True, print)
+        role = {"OrchestratorRoleArn": ORCHESTRATOR}
+        assert deployment.up(clients, PROJECT, ["opensearch"], role, lambda _: True, print)
         yield clients

@@ -126,6 +126,31 @@ class LogGroup(_Resource):
         return cls(name, {"Arn": f"{group['arn'].removesuffix(':*')}:*"})
 
 
+class LogPolicy(_Resource):
+    @classmethod
+    def make(cls, properties: dict[str, Any], region: str) -> LogPolicy:
+        boto3.client("logs", region).put_resource_policy(
+            policyName=properties["PolicyName"], policyDocument=properties["PolicyDocument"]
+        )
+        return cls(properties["PolicyName"], {})
+
+
+class Domain(_Resource):
+    """Behind its endpoint nothing listens."""
+
+    @classmethod
+    def make(cls, properties: dict[str, Any], region: str) -> Domain:
+        request = {**properties, "AccessPolicies": json.dumps(properties["AccessPolicies"])}
+        # CloudFormation turns the text of a Number parameter into the type that the property has.
+        for part, number in (("ClusterConfig", "InstanceCount"), ("EBSOptions", "VolumeSize")):
+            request[part] = {**request[part], number: int(request[part][number])}
+        status = boto3.client("opensearch", region).create_domain(**request)["DomainStatus"]
+        return cls(status["DomainName"], {"DomainEndpoint": status["Endpoints"]["vpc"], "Arn": status["ARN"]})
+
+    def delete(self, account_id: str, region: str) -> None:
+        boto3.client("opensearch", region).delete_domain(DomainName=self.physical_resource_id)
+
+
 class SecurityGroup(_Resource):
     """moto's CloudFormation leaves a group's own outbound rules out."""
 
@@ -286,6 +311,8 @@ _TYPES = {
     "AWS::EC2::RouteTable": RouteTable,
     "AWS::EC2::SubnetRouteTableAssociation": RouteTableAssociation,
     "AWS::Logs::LogGroup": LogGroup,
+    "AWS::Logs::ResourcePolicy": LogPolicy,
+    "AWS::OpenSearchService::Domain": Domain,
     "AWS::EMR::Studio": Studio,
     "AWS::EMRServerless::Application": Application,
     "AWS::S3::Bucket": Bucket,

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from booksearch_assets.aws import deployment
-from booksearch_assets_tests.infra.conftest import PROJECT
+from booksearch_assets_tests.infra.conftest import ORCHESTRATOR, PROJECT
 from booksearch_assets_tests.infra.moto_aws import KNOWN_RELEASE, REGION
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -38,6 +38,7 @@ def test_every_stack_is_up_and_tells_its_environment(deployed: deployment.Client
         "BOOKSEARCH_EMR_APPLICATION_ID": told["ApplicationId"],
         "BOOKSEARCH_EMR_ROLE_ARN": told["JobRoleArn"],
         "BOOKSEARCH_MILVUS_URI": told["MilvusUri"],
+        "BOOKSEARCH_OPENSEARCH_URL": told["OpenSearchUrl"],
     }
 
 
@@ -186,6 +187,48 @@ def test_milvus_keeps_to_its_subnet_its_image_and_its_secret(deployed: deploymen
     assert user["username"] == "root" and len(user["password"]) == 40 and user["password"].isalnum()
     script = ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")
     assert user["password"] not in str(script)
+
+
+def test_opensearch_is_encrypted_private_and_for_one_role(deployed: deployment.Clients) -> None:
+    told = outputs(deployed)
+    domain = boto3.client("opensearch").describe_domain(DomainName="booksearch-vectors")["DomainStatus"]
+    assert domain["ARN"] == told["OpenSearchDomainArn"]
+    assert told["OpenSearchUrl"] == f"https://{domain['Endpoints']['vpc']}"
+    assert domain["EngineVersion"] == "OpenSearch_2.19"
+    cluster = domain["ClusterConfig"]
+    assert (cluster["InstanceType"], cluster["InstanceCount"]) == ("t3.small.search", 1)
+    assert cluster["ZoneAwarenessEnabled"] is False
+    assert domain["EBSOptions"] == {"EBSEnabled": True, "VolumeType": "gp3", "VolumeSize": 20}
+    assert domain["EncryptionAtRestOptions"]["Enabled"] and domain["NodeToNodeEncryptionOptions"]["Enabled"]
+    endpoint = domain["DomainEndpointOptions"]
+    assert endpoint["EnforceHTTPS"] and endpoint["TLSSecurityPolicy"] == "Policy-Min-TLS-1-2-PFS-2023-10"
+    assert domain["VPCOptions"]["SubnetIds"] == told["PrivateSubnets"].split(",")[:1]
+    (group_id,) = domain["VPCOptions"]["SecurityGroupIds"]
+    (group,) = boto3.client("ec2").describe_security_groups(GroupIds=[group_id])["SecurityGroups"]
+    (inbound,) = group["IpPermissions"]
+    assert (inbound["FromPort"], [b["CidrIp"] for b in inbound["IpRanges"]]) == (443, ["10.42.0.0/16"])
+    allowed = _by_sid(domain["AccessPolicies"])
+    assert list(allowed) == ["ThisRoleOnly"]
+    assert allowed["ThisRoleOnly"]["Principal"] == {"AWS": ORCHESTRATOR}
+    assert allowed["ThisRoleOnly"]["Resource"] == f"{domain['ARN']}/*"
+
+
+def test_opensearch_logs_what_is_slow(deployed: deployment.Clients) -> None:
+    logs = boto3.client("logs")
+    domain = boto3.client("opensearch").describe_domain(DomainName="booksearch-vectors")["DomainStatus"]
+    name = "/aws/OpenSearchService/domains/booksearch-vectors/slow"
+    (group,) = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    assert group["retentionInDays"] == 30
+    assert set(domain["LogPublishingOptions"]) == {"SEARCH_SLOW_LOGS", "INDEX_SLOW_LOGS"}
+    for option in domain["LogPublishingOptions"].values():
+        assert option["Enabled"] and option["CloudWatchLogsLogGroupArn"].removesuffix(":*") == group[
+            "arn"
+        ].removesuffix(":*")
+    (policy,) = logs.describe_resource_policies()["resourcePolicies"]
+    allowed = _by_sid(policy["policyDocument"])["SlowLogsOfThisDomain"]
+    assert allowed["Principal"] == {"Service": "es.amazonaws.com"}
+    assert allowed["Condition"]["ArnLike"] == {"aws:SourceArn": domain["ARN"]}
+    assert allowed["Resource"].startswith(group["arn"].removesuffix(":*"))
 
 
 def _by_sid(document: Any) -> dict[str, dict[str, Any]]:

@@ -11,14 +11,22 @@ from booksearch_assets_tests.infra.templates import Statement, statements
 
 STATEMENTS = list(statements())
 ALLOWED = [statement for statement in STATEMENTS if statement.body["Effect"] == "Allow"]
-# Everything below one named thing: objects under a prefix, job runs of one application, streams of one log group.
+# Everything below one named thing: objects under a prefix, job runs of one application, streams of one log group, the
+# indexes of one domain.
 _BELOW_ONE_THING = re.compile(
-    r"(:::[^*]+|applications/[^*]+|\$\{ApplicationArn\}/[^*]+|log-group:[^*]+)[/:]\*"
+    r"(:::[^*]+|applications/[^*]+|\$\{ApplicationArn\}/[^*]+|log-group:[^*]+|:domain/[^*]+)[/:]\*"
 )
 
 
 def test_policies_were_found_in_every_template_that_has_some() -> None:
-    assert {s.template for s in STATEMENTS} == {"storage", "network", "roles", "studio", "milvus"}
+    assert {s.template for s in STATEMENTS} == {
+        "storage",
+        "network",
+        "roles",
+        "studio",
+        "milvus",
+        "opensearch",
+    }
     assert len(STATEMENTS) > 20
 
 

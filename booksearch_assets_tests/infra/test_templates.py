@@ -68,6 +68,7 @@ def test_outputs_name_each_environment_variable_once() -> None:
         "BOOKSEARCH_EMR_STAGING",
         "BOOKSEARCH_LAKE",
         "BOOKSEARCH_MILVUS_URI",
+        "BOOKSEARCH_OPENSEARCH_URL",
     ]
 
 
