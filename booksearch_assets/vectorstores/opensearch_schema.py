@@ -29,6 +29,9 @@ SEALED_SETTINGS: Mapping[str, Any] = {
     "refresh_interval": None,
     # A second copy wherever there is a second node.
     "auto_expand_replicas": "0-1",
+    # Without thresholds there are no slow logs, wherever they are sent to.
+    "search.slowlog.threshold.query.warn": "1s",
+    "search.slowlog.threshold.fetch.warn": "1s",
     "blocks.write": True,
 }
 
