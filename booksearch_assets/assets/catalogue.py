@@ -20,7 +20,8 @@ class Catalogue:
     """The shared tail of a catalogue runs from `urls` to the published search.
 
     `embeddings` gives the contract of its vectors for a dimension, `items` the table of what is searched for;
-    `collection_rows` joins items, urls and vectors of one partition into rows of `collection_spec`.
+    `collection_rows` joins items, urls and vectors of one partition into rows of `collection_spec`, and is told which
+    pictures of any partition another one stands for (`near_duplicates`).
     """
 
     name: str
@@ -30,7 +31,7 @@ class Catalogue:
     images: Table
     embeddings: Callable[[int], Table]
     collection_spec: Callable[[str, int, Mapping[str, str]], CollectionSpec]
-    collection_rows: Callable[[pa.Table, pa.Table, pa.Table], pa.Table]
+    collection_rows: Callable[[pa.Table, pa.Table, pa.Table, Mapping[int, int]], pa.Table]
 
     def key(self, asset: str) -> dg.AssetKey:
         return dg.AssetKey([self.name, asset])

@@ -5,7 +5,7 @@ Belongs here: reading every partition, loading, reconciling counts, recording th
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
@@ -20,12 +20,13 @@ from booksearch_assets.automation.conditions import follow_settled_changes
 from booksearch_assets.automation.partitions import POOL_VECTOR_STORE
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
+from booksearch_assets.search.near_duplicates import near_duplicates
 from booksearch_assets.search.versions import collection_name
 from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.fingerprint import recipe
 from booksearch_assets.tables.lake import Lake
-from booksearch_assets.vectorstores.contract import VectorStore
+from booksearch_assets.vectorstores.contract import VECTOR, VectorStore
 from booksearch_assets.vectorstores.errors import VectorStoreError
 
 CODE_VERSION = "2"
@@ -81,10 +82,12 @@ def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
             "dump_date": _dump_date(sources),
         }
         counts: dict[str, Counts] = {}
+        twins = near_duplicates(lambda: _vectors(store, catalogue, sources, made.dimension))
+        context.log.info("%d covers are nearly the picture of another", len(twins))
 
         def rows() -> Iterator[pa.Table]:
             for source in sources:
-                part = _rows_of(store, catalogue, source, made.dimension)
+                part = _rows_of(store, catalogue, source, made.dimension, twins)
                 counts[source.partition] = _account(source, part)
                 if len(part):
                     yield part
@@ -120,6 +123,7 @@ def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
                 "dagster/row_count": stored,
                 "collection": name,
                 "version": commit.version,
+                "near_duplicates": len(twins),
                 "seconds": round(time.monotonic() - started, 2),
                 "inputs": dg.MetadataValue.json(inputs),
                 "rows_by_partition": dg.MetadataValue.md(bars(shown, "rows")),
@@ -201,11 +205,19 @@ def _dump_date(sources: list[_Source]) -> str:
     return max(str(source.items.facts.get("dump_date", "")) for source in sources)
 
 
-def _rows_of(store: Lake, catalogue: Catalogue, source: _Source, dimension: int) -> pa.Table:
+def _vectors(store: Lake, catalogue: Catalogue, sources: list[_Source], dimension: int) -> Iterator[pa.Table]:
+    schema = catalogue.embeddings(dimension).schema
+    for source in sources:
+        yield store.dataset([source.vectors], schema).to_table(columns=["cover_id", VECTOR])
+
+
+def _rows_of(
+    store: Lake, catalogue: Catalogue, source: _Source, dimension: int, twins: Mapping[int, int]
+) -> pa.Table:
     items = store.dataset([source.items], catalogue.items.schema).to_table()
     urls = store.dataset([source.urls], catalogue.urls.schema).to_table()
     vectors = store.dataset([source.vectors], catalogue.embeddings(dimension).schema).to_table()
-    return catalogue.collection_rows(items, urls, vectors)
+    return catalogue.collection_rows(items, urls, vectors, twins)
 
 
 def _account(source: _Source, rows: pa.Table) -> Counts:
