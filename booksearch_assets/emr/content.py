@@ -29,7 +29,7 @@ PYTHON_VERSION = "3.11"
 # Another number for another arrangement of the same content.
 _LAYOUT = 1
 _HASH_LENGTH = 16
-_ROOTS = ("emr/payload.py", "compute/*.py")
+_ROOTS = ("emr/payload.py", "compute/*.py", "compute/*.json")
 
 
 class PackageNotBuildable(Exception):
@@ -83,8 +83,8 @@ def code_digest(source: Path = SOURCE) -> str:
 def job_files(source: Path = SOURCE) -> Mapping[str, bytes]:
     """Our files that a job takes with it, by their path within the package, sorted.
 
-    They are the payload and the stages, with all that they import, however deep inside a function. A change of any
-    other module, such as an asset, leaves the package what it is.
+    They are the payload and the stages with their tables, and all that they import, however deep inside a function. A
+    change of any other module, such as an asset, leaves the package what it is.
     """
     found: dict[str, bytes] = {}
     waiting = [path for pattern in _ROOTS for path in source.glob(pattern)]
@@ -94,7 +94,8 @@ def job_files(source: Path = SOURCE) -> Mapping[str, bytes]:
         if name in found:
             continue
         found[name] = path.read_bytes()
-        waiting += _imported(found[name], source)
+        if path.suffix == ".py":
+            waiting += _imported(found[name], source)
         waiting += [folder / "__init__.py" for folder in path.parents if folder.is_relative_to(source)]
     return dict(sorted(found.items()))
 
