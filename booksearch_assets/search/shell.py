@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from booksearch_assets.search.engine import QueryEncoder, SearchEngine
     from booksearch_assets.search.live import LiveSearch
     from booksearch_assets.search.query import SearchResults
+    from booksearch_assets.search.versions import Version
 
 ALIAS = "books"
 
@@ -71,6 +72,16 @@ def open_live_search(settings: Settings) -> LiveSearch:
     local = isinstance(store, MilvusLiteStore)
     recheck_seconds = 0.0 if local else _RECHECK_SECONDS
     return LiveSearch(store, ALIAS, encoder_for, recheck_seconds, cache=word_cache(settings))
+
+
+def list_versions(settings: Settings) -> list[Version]:
+    """The versions of the collection, the newest first. Needs no lock."""
+    from booksearch_assets.search.versions import Versions
+    from booksearch_assets.tables.lake import Lake
+    from booksearch_assets.vectorstores.connect import open_store
+
+    with open_store(settings.store_uri, settings.store_token()) as store:
+        return Versions(Lake(settings.lake), store, ALIAS).all()
 
 
 def word_cache(settings: Settings) -> Path:

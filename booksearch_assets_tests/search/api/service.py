@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import uvicorn
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -99,6 +103,19 @@ class Service:
         self.cache = covers_cache(str(self.home / "lake"), SOURCE)
         self.covers = Covers(self.cache, self.home / "thumbnails", look_seconds=0.0)
         self.app = build_app(self.live, self.covers, lambda: self.versions, self.settings, self.image_urls)
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        """The address of this service on loopback, for the time of the block."""
+        server = uvicorn.Server(uvicorn.Config(self.app, log_config=None, access_log=False))
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+            thread.start()
+            try:
+                yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            finally:
+                server.should_exit = True
+                thread.join()
 
     def client(self, **headers: str) -> TestClient:
         return TestClient(self.app, headers=headers, raise_server_exceptions=True)
