@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from booksearch_assets.assets import pictures
+from booksearch_assets.assets.attempts import begin_attempt
 from booksearch_assets.assets.raw_dump import dump_table
 from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
 from booksearch_assets.assets.reporting import (
@@ -80,7 +81,8 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
         if not rebuild.partitions:
             return rebuild.finished()
         sizes = store.resolve(dump_table("covers_metadata"))
-        kept, dropped = store.begin(COVER_URLS.name), store.begin(COVER_URL_REJECTIONS.name)
+        kept = begin_attempt(context, store, COVER_URLS.name, rebuild.recipes)
+        dropped = store.begin(COVER_URL_REJECTIONS.name)
         read = {year: fiction[year] for year in rebuild.partitions}
         params = CoverUrlsParams(
             filtered={year: commit.path for year, commit in read.items() if commit.rows},

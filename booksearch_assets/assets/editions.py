@@ -9,6 +9,7 @@ from datetime import date
 import dagster as dg
 
 from booksearch_assets.assets import pictures
+from booksearch_assets.assets.attempts import begin_attempt
 from booksearch_assets.assets.raw_dump import dump_table
 from booksearch_assets.assets.rebuild import RebuildConfig, unchanged_metadata
 from booksearch_assets.assets.reporting import (
@@ -26,6 +27,7 @@ from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
 from booksearch_assets.tables.books import EDITIONS, QUARANTINE
 from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.fingerprint import recipe
+from booksearch_assets.tables.lake import WHOLE
 
 SOURCES = ("editions", "works", "authors")
 
@@ -81,7 +83,9 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(made_from), metadata=unchanged_metadata(held)
             )
-        pending, quarantine = store.begin(EDITIONS.name), store.begin(QUARANTINE.name)
+        pending, quarantine = (
+            begin_attempt(context, store, table.name, {WHOLE: made_from}) for table in (EDITIONS, QUARANTINE)
+        )
         params = EditionsParams(
             chunks={
                 source: [f"{dump.path}/{chunk['name']}" for chunk in dump.facts["chunks"]]

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from booksearch_assets.assets import pictures
+from booksearch_assets.assets.attempts import begin_attempt
 from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
 from booksearch_assets.assets.reporting import (
@@ -106,13 +107,16 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         cache = vectors_cache(store.root, source, bundle.bundle_id, bundle.dimension)
         wanted = _without_vector(pa.concat_tables(listed.values()), cache.index([])).cast(WORK_SCHEMA)
         context.log.info("%d covers have no vector of %s yet", len(wanted), bundle.bundle_id)
+        # Rows never go there: an attempt that was killed may have left some.
+        attempt = begin_attempt(context, store, table.name, rebuild.recipes)
         pending = store.begin(table.name)
+        work_list, listed_rows = attempt.write_aside("work", wanted)
         params = CoverEmbeddingsParams(
             lake=store.root,
             source=source,
-            work=pending.write_aside("work", wanted),
-            rows=len(wanted),
-            rejections=f"{pending.path}/_rejections",
+            work=work_list,
+            rows=listed_rows,
+            rejections=f"{attempt.path}/_rejections",
             bundle=str(bundle.folder),
             rows_per_task=config.rows_per_task,
             batch_size=config.batch_size,
@@ -158,7 +162,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         try:
             if params.rows >= max(config.spark_from, 1):
                 work = Work(
-                    rows=len(wanted),
+                    rows=params.rows,
                     input_bytes=wanted.nbytes,
                     measure=Measure.ROW,
                     rows_per_task=config.rows_per_task,

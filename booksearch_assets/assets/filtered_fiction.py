@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from booksearch_assets.assets import pictures
+from booksearch_assets.assets.attempts import begin_attempt
 from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
 from booksearch_assets.assets.reporting import (
     commit_metadata,
@@ -83,7 +84,8 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
         rebuild = Rebuild(context, store, FILTERED_FICTION, recipes, recipes if config.again else ())
         if not rebuild.partitions:
             return rebuild.finished()
-        kept, dropped = store.begin(FILTERED_FICTION.name), store.begin(FILTER_REJECTIONS.name)
+        kept = begin_attempt(context, store, FILTERED_FICTION.name, rebuild.recipes)
+        dropped = store.begin(FILTER_REJECTIONS.name)
         params = FilteredFictionParams(
             editions=editions.path,
             years=rebuild.partitions,

@@ -34,7 +34,7 @@ class RebuildConfig(dg.Config):
 class Rebuild:
     """One run of a partitioned asset over some partitions; `recipes` says what each is made from today.
 
-    `partitions` are those to make: the inputs or settings changed, what is committed is not what it was, or they are
+    `partitions`, and their `recipes`, are those to make: the inputs or settings changed, what is committed is not what it was, or they are
     among `again`.
     """
 
@@ -56,7 +56,8 @@ class Rebuild:
         }
         for commit in same.values():
             self._log(commit, unchanged_metadata(commit))
-        self.partitions = [partition for partition in recipes if partition not in same]
+        self.recipes = {p: made_from for p, made_from in recipes.items() if p not in same}
+        self.partitions = list(self.recipes)
         if same:
             context.log.info("unchanged, and left alone: %s", ", ".join(same))
 

@@ -8,10 +8,12 @@ Belongs here: the distributed work. Does not: the model (`clip`), which covers n
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,7 @@ def vectors_cache(lake_root: str, source: str, bundle_id: str, dimension: int) -
 
 
 WORK_SCHEMA = pa.schema([("cover_id", pa.int64()), ("shard", pa.string())])
+_CLOCK_DIFFERENCE = timedelta(minutes=10)
 _LIBRARIES_BYTES = 350 * 2**20
 _REJECTION_DDL = "cover_id long, reason string"
 
@@ -70,6 +73,7 @@ class CoverEmbeddingsParams:
 def run(spark: SparkSession, params: CoverEmbeddingsParams) -> StageReport:
     """Embed every cover of the work list. Counts: covers in, vectors out, undecodable ones by reason."""
     started = time.monotonic()
+    asked, params = params, without_done(params)
     plan = _task_plan(spark, params)
     rejected: dict[str, int] = {}
     if plan.tasks:
@@ -83,12 +87,31 @@ def run(spark: SparkSession, params: CoverEmbeddingsParams) -> StageReport:
             for r in spark.read.parquet(params.rejections).groupBy("reason").count().collect()
         }
     seconds = time.monotonic() - started
-    counts = Counts(params.rows, params.rows - sum(rejected.values()), rejected)
+    counts = Counts(asked.rows, asked.rows - sum(rejected.values()), rejected)
     figures = {
         "tasks": plan.tasks,
         "covers_per_second": round(params.rows / seconds, 1),
     }
     return StageReport({"": counts}, seconds, figures)
+
+
+def without_done(params: CoverEmbeddingsParams) -> CoverEmbeddingsParams:
+    """The parameters for what is left of the work list, where an earlier attempt at it was cut off."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    lake, bundle = Lake(params.lake), Bundle.open(params.bundle)
+    place = params.work.removeprefix("s3://")
+    listed_at = lake.filesystem.get_file_info(place).mtime
+    vectors = vectors_cache(params.lake, params.source, bundle.bundle_id, bundle.dimension)
+    done = vectors.keys_since(listed_at.astimezone(UTC) - _CLOCK_DIFFERENCE)
+    work = pq.read_table(place, filesystem=lake.filesystem)
+    left = work.filter(pc.invert(pc.is_in(work["cover_id"], done)))
+    if len(left) == len(work):
+        return params
+    path = f"{params.work.removesuffix('.parquet')}-{secrets.token_hex(4)}.parquet"
+    pq.write_table(left, path.removeprefix("s3://"), filesystem=lake.filesystem)
+    return replace(params, work=path, rows=len(left))
 
 
 def worker_bytes(bundle: Bundle) -> int:

@@ -14,7 +14,15 @@ from enum import StrEnum
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from booksearch_assets.compute.spark_tables import KEPT, REJECTED, configure, read_table, small, write_years
+from booksearch_assets.compute.spark_tables import (
+    KEPT,
+    REJECTED,
+    configure,
+    delete_folder,
+    read_table,
+    small,
+    write_years,
+)
 from booksearch_assets.openlibrary.covers import CoverSize, cover_url
 from booksearch_assets.tables.books import COVER_URL_REJECTIONS, COVER_URLS, FILTERED_FICTION
 from booksearch_assets.tables.counts import Counts, StageReport
@@ -35,7 +43,8 @@ class CoverUrlsParams:
     """`filtered` maps each year that has rows to its folder of FILTERED_FICTION; `covers_metadata` lists landed chunks, perhaps none.
 
     COVER_URLS is written to `<output>/year=<year>/outcome=kept` and COVER_URL_REJECTIONS to `.../outcome=rejected`; a
-    folder that would hold no row is not made. `min_side` is in pixels.
+    folder that would hold no row is not made. What an earlier attempt left in `output` is deleted first. `min_side` is
+    in pixels.
     """
 
     filtered: dict[str, str]
@@ -54,6 +63,7 @@ def run(spark: SparkSession, params: CoverUrlsParams) -> StageReport:
     """
     started = time.monotonic()
     configure(spark)
+    delete_folder(spark, params.output)
     editions = _read_editions(spark, params.filtered)
     sizes = _read_sizes(spark, params.covers_metadata, editions).persist()
     judged = _with_reason(editions, sizes, params.min_side).persist()

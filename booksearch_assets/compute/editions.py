@@ -43,7 +43,7 @@ class EditionsParams:
     """`chunks` maps the name of each `Source` to the URIs of its landed chunks.
 
     EDITIONS goes to `output`, in folders `year=YYYY` from `first_year` to `dump_year` and `year=other` for the rest;
-    QUARANTINE goes to `quarantine`. `parsed` is where parsed chunks are kept from run to run: the caller deletes it
+    QUARANTINE goes to `quarantine`; what an earlier attempt left in either is deleted first. `parsed` is where parsed chunks are kept from run to run: the caller deletes it
     (`drop_parsed`) once the table is committed. `staging` is working room, deleted when the stage ends.
     """
 
@@ -89,6 +89,8 @@ def run(spark: SparkSession, params: EditionsParams) -> StageReport:
     """
     started = time.monotonic()
     configure(spark)
+    for folder in (params.staging, params.output, params.quarantine):
+        delete_folder(spark, folder)
     try:
         staged = {source: _stage(spark, params, source) for source in Source}
         parsed = time.monotonic()

@@ -18,7 +18,14 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from booksearch_assets.compute.spark_tables import KEPT, REJECTED, configure, spark_schema, write_years
+from booksearch_assets.compute.spark_tables import (
+    KEPT,
+    REJECTED,
+    configure,
+    delete_folder,
+    spark_schema,
+    write_years,
+)
 from booksearch_assets.openlibrary.profiles import FilterProfile, FilterReason, profile
 from booksearch_assets.openlibrary.subjects import BOUNDARY, SubjectRule
 from booksearch_assets.tables.books import EDITIONS, FILTER_REJECTIONS, FILTERED_FICTION
@@ -34,7 +41,7 @@ class FilteredFictionParams:
 
     `profile` is the name of a profile, or one as `FilterProfile.to_json` gives it. FILTERED_FICTION is written to
     `<output>/year=<year>/outcome=kept` and FILTER_REJECTIONS to `.../outcome=rejected`, for each of `years`; a folder
-    that would hold no row is not made.
+    that would hold no row is not made. What an earlier attempt left in `output` is deleted first.
     """
 
     editions: str
@@ -54,6 +61,7 @@ def run(spark: SparkSession, params: FilteredFictionParams) -> StageReport:
     """Filter the editions of `params.years`. Counts by year; the figure `outside` counts editions of no such year."""
     started = time.monotonic()
     configure(spark)
+    delete_folder(spark, params.output)
     wanted = params.filter_profile
     stored = spark.read.schema(spark_schema(EDITIONS.schema).add("year", "string")).parquet(params.editions)
     total = stored.count()

@@ -22,7 +22,7 @@ from booksearch_assets.emr.content import code_digest
 from booksearch_assets.emr.driver_log import driver_log_folder, driver_log_tail
 from booksearch_assets.emr.errors import EmrError, OverBudget
 from booksearch_assets.emr.job import Job
-from booksearch_assets.emr.messages import JobContext, JobFolder, JobMessages
+from booksearch_assets.emr.messages import JobContext, JobFolder, JobMessages, has_report
 from booksearch_assets.emr.outcome import conclude, job_figures, seconds_of
 from booksearch_assets.emr.package_store import ShippedModel, require_package
 from booksearch_assets.emr.reattach import LeftBehind, Step, left_behind
@@ -151,7 +151,12 @@ class EmrServerlessLauncher(SparkLauncher):
         params = model.parameters(params) if model else params
         job, step = Job.of(stage, params, _partitions(context)), Step.of(context)
         jobs, s3 = self._job_runs(), aws_client("s3", self.region)
-        left = left_behind(jobs, step, job)
+
+        def reported(name: str) -> bool:
+            return has_report(s3, JobFolder.of(self.jobs_uri, name), self._patience)
+
+        find = partial(left_behind, jobs, step, job, reported)
+        left = find()
         for job_run_id in left.superseded:
             context.log.warning(
                 f"cancelling job {job_run_id} of an earlier attempt, whose rows nobody will read"
@@ -168,7 +173,7 @@ class EmrServerlessLauncher(SparkLauncher):
             context, JobContext(s3, folder, self._patience), messages, extras=job.to_json()
         ) as session:
             submission = self._submission(left.name, plan, model, session)
-            with in_charge_of(jobs, lambda: left_behind(jobs, step, job).job_run_id, context):
+            with in_charge_of(jobs, lambda: find().job_run_id, context):
                 job_run = self._attend(jobs, submission, left, messages, budget, context)
                 messages.forward(to_the_end=True)
         if job_run["state"] == "SUCCESS":

@@ -7,6 +7,7 @@ Belongs here: both ends of that folder on Dagster's side. Does not: the driver's
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from booksearch_assets.emr.errors import EmrError, error_code
 from booksearch_assets.tables.counts import StageReport
 
 _FIRST_CHUNK = 1
+_REPORT = "report"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,28 @@ def split_s3(uri: str) -> tuple[str, str]:
         raise ValueError(f"{uri!r} is no s3://bucket/prefix")
     prefix = prefix.strip("/")
     return bucket, f"{prefix}/" if prefix else ""
+
+
+def has_report(s3: Any, folder: JobFolder, patience: Patience) -> bool:
+    """Whether a job that has ended said what its stage did."""
+    try:
+        for number in itertools.count(_FIRST_CHUNK):
+            for line in _read_chunk(s3, folder, number, patience).splitlines():
+                message = json.loads(line)
+                if _REPORT in ((message.get("params") or {}).get("payload") or {}):
+                    return True
+    except ClientError as error:
+        if error_code(error) != "NoSuchKey":
+            raise
+    return False
+
+
+def _read_chunk(s3: Any, folder: JobFolder, number: int, patience: Patience) -> str:
+    def read_chunk(**place: str) -> str:
+        return str(s3.get_object(**place)["Body"].read().decode())
+
+    key = f"{folder.messages_prefix}/{number}.json"
+    return patience.call(read_chunk, Bucket=folder.bucket, Key=key)
 
 
 class JobContext(dg.PipesContextInjector):
@@ -113,8 +137,8 @@ class JobMessages(dg.PipesMessageReader):
         """
         try:
             while True:
-                key = f"{self._folder.messages_prefix}/{self._next_chunk}.json"
-                chunk = self._read(key, self._patience if to_the_end else Patience(total=0))
+                patience = self._patience if to_the_end else Patience(total=0)
+                chunk = _read_chunk(self._s3, self._folder, self._next_chunk, patience)
                 self._next_chunk, self.fault = self._next_chunk + 1, ""
                 for line in chunk.splitlines():
                     self._hand_on(json.loads(line))
@@ -124,12 +148,6 @@ class JobMessages(dg.PipesMessageReader):
         except EmrError as error:
             self.fault = str(error)
 
-    def _read(self, key: str, patience: Patience) -> str:
-        def read_chunk(**place: str) -> str:
-            return self._s3.get_object(**place)["Body"].read().decode()
-
-        return patience.call(read_chunk, Bucket=self._folder.bucket, Key=key)
-
     def _hand_on(self, message: dict[str, Any]) -> None:
         assert self._handler, "messages are forwarded within a Pipes session"
         self._note(message.get("method", ""), message.get("params") or {})
@@ -138,8 +156,8 @@ class JobMessages(dg.PipesMessageReader):
     def _note(self, method: str, params: dict[str, Any]) -> None:
         if method == "report_custom_message":
             payload = params["payload"]
-            if "report" in payload:
-                self.report = StageReport.from_json(payload["report"])
+            if _REPORT in payload:
+                self.report = StageReport.from_json(payload[_REPORT])
             if "usage" in payload:
                 self.used = Usage(**payload["usage"])
         elif method == "closed" and "exception" in params:

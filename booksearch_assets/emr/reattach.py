@@ -1,7 +1,7 @@
 """Finding the job of a step again, when the process that started it has gone.
 
 A job's name says whose it is: the run, the step, the retry, and a digest of what it does and where it writes. A run
-that is launched again after its process was killed has a new id, and names the old run as its parent.
+that is launched again after its process was killed has a new id, and names the run that all of its attempts go back to.
 
 Belongs here: names, and which of the jobs that are there is this step's. Does not: listing them (`submit`).
 """
@@ -9,7 +9,7 @@ Belongs here: names, and which of the jobs that are there is this step's. Does n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -20,12 +20,13 @@ from booksearch_assets.emr.submit import ENDED, JobRuns
 
 # The clocks of this machine and of AWS may differ, and a job is not older than the first run that may have started it.
 _CLOCK_DIFFERENCE = timedelta(hours=1)
-_MOST_ANCESTORS = 20
+_ROOT_TAG = "dagster/root_run_id"
+_MOST_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
 class Step:
-    """One attempt at a step: `runs` are its run and those that it is a new attempt at, newest first."""
+    """One attempt at a step: `runs` are its run, first, and the others that are attempts at the same."""
 
     runs: Sequence[str]
     key: str
@@ -34,8 +35,10 @@ class Step:
 
     @classmethod
     def of(cls, context: dg.AssetExecutionContext) -> Step:
-        runs = list(_lineage(context))
-        record = context.instance.get_run_record_by_id(runs[-1])
+        root = context.run.get_root_run_id() or context.run_id
+        attempts = context.instance.get_runs(dg.RunsFilter(tags={_ROOT_TAG: root}), limit=_MOST_ATTEMPTS)
+        runs = list(dict.fromkeys([context.run_id, *(run.run_id for run in attempts), root]))
+        record = context.instance.get_run_record_by_id(root)
         created = record.create_timestamp if record else datetime.now(UTC)
         key = context.get_step_execution_context().step.key
         return cls(runs, key, context.retry_number, created - _CLOCK_DIFFERENCE)
@@ -58,11 +61,11 @@ class LeftBehind:
     superseded: Sequence[str]
 
 
-def left_behind(jobs: JobRuns, step: Step, job: Job) -> LeftBehind:
-    """The jobs of a step that are there already.
+def left_behind(jobs: JobRuns, step: Step, job: Job, has_report: Callable[[str], bool]) -> LeftBehind:
+    """The jobs of a step that are there already. `has_report` says it of a job that ended well, by its name.
 
     The job of this very attempt counts whatever became of it, since its token would bring nothing else. Of those of
-    earlier attempts, one that failed is what this attempt is to make good.
+    earlier attempts, one that failed, or ended without a report, is what this attempt is to make good.
     """
     own = step.job_name(job)
     prefixes = tuple(_prefix(run_id, step.key, job) for run_id in step.runs)
@@ -72,9 +75,8 @@ def left_behind(jobs: JobRuns, step: Step, job: Job) -> LeftBehind:
         name, state = summary.get("name") or "", summary["state"]
         if not name.startswith(prefixes):
             continue
-        if name == own or (
-            name.endswith(f"-{job.digest}") and state not in ("FAILED", "CANCELLED", "CANCELLING")
-        ):
+        same = name.endswith(f"-{job.digest}") and state not in ("FAILED", "CANCELLED", "CANCELLING")
+        if name == own or (same and (state not in ENDED or has_report(name))):
             found.setdefault(name, summary["id"])
         elif state not in ENDED:
             superseded.append(summary["id"])
@@ -84,14 +86,3 @@ def left_behind(jobs: JobRuns, step: Step, job: Job) -> LeftBehind:
 
 def _prefix(run_id: str, step_key: str, job: Job) -> str:
     return f"booksearch-{job.stage}-{digest(json.dumps([run_id, step_key]))}-r"
-
-
-def _lineage(context: dg.AssetExecutionContext) -> Iterator[str]:
-    """The run, the run that it is a new attempt at, and so on."""
-    run: dg.DagsterRun | None = context.run
-    for _ in range(_MOST_ANCESTORS):
-        if run is None:
-            return
-        yield run.run_id
-        parent = run.get_parent_run_id()
-        run = context.instance.get_run_by_id(parent) if parent else None

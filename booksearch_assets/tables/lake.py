@@ -89,12 +89,13 @@ class Lake:
     def is_local(self) -> bool:
         return bool(self.filesystem.type_name == "local")
 
-    def begin(self, table: str) -> PendingVersion:
-        """A new version folder to fill. Nothing is visible to readers until `PendingVersion.commit`.
+    def begin(self, table: str, version: str = "") -> PendingVersion:
+        """A version folder to fill. Nothing is visible to readers until `PendingVersion.commit`.
 
-        Raises `LakeError` where the folder cannot be made.
+        It is a new one, or, where its name is said (by `version_name`), the one that an earlier writer may have filled
+        in part. Raises `LakeError` where the folder cannot be made.
         """
-        version = f"{datetime.now(UTC):{_STAMP}}-{secrets.token_hex(3)}"
+        version = version or version_name(datetime.now(UTC), secrets.token_hex(3))
         folder = f"{table}/versions/{version}"
         with self.writing():
             self.filesystem.create_dir(self.location(folder), recursive=True)
@@ -103,6 +104,12 @@ class Lake:
     def current(self, table: str, partition: str = WHOLE) -> Commit | None:
         """The committed version of a partition, or None."""
         return self._read_commit(table, partition, f"{table}/current/{_file_name(partition)}.json")
+
+    def has_committed(self, table: str, version: str, partitions: Iterable[str]) -> bool:
+        """Whether one of these partitions of a version was ever committed: then its folder is not to be touched."""
+        records = [f"{table}/commits/{_file_name(partition)}/{version}.json" for partition in partitions]
+        found = self.filesystem.get_file_info([self.location(record) for record in records])
+        return any(info.is_file for info in found)
 
     def resolve(self, table: str, partition: str = WHOLE) -> Commit:
         """The committed version of a partition. Raises `NotCommitted` where there is none."""
@@ -305,13 +312,20 @@ class PendingVersion:
                 written += batch.num_rows
         return written
 
-    def write_aside(self, name: str, rows: pa.Table) -> str:
-        """Write rows beside the partitions, for a stage of this run to read. Returns the file's URI."""
+    def write_aside(self, name: str, rows: pa.Table) -> tuple[str, int]:
+        """Write rows beside the partitions, for a stage of this run to read. Returns the file's URI and its rows.
+
+        Rows that an earlier writer of this version left there stay: its stage may be reading them.
+        """
         # Names that start with an underscore are part of no commit, here as in Spark.
         path = f"{self.path}/_{name}/{name}.parquet"
-        self.lake.filesystem.create_dir(self.lake._local(path).rsplit("/", 1)[0], recursive=True)
-        pq.write_table(rows, self.lake._local(path), filesystem=self.lake.filesystem)
-        return path
+        place = self.lake._local(path)
+        if self.lake.filesystem.get_file_info(place).is_file:
+            return path, pq.read_metadata(place, filesystem=self.lake.filesystem).num_rows
+        buffer = pa.BufferOutputStream()
+        pq.write_table(rows, buffer)
+        self.lake.write_bytes(path.removeprefix(self.lake.uri("")), buffer.getvalue().to_pybytes())
+        return path, len(rows)
 
     def commit(
         self,
@@ -355,6 +369,11 @@ class PendingVersion:
             commit = replace(commit, data_version=rows_fingerprint(content, contract))
         self.lake._commit(commit)
         return commit
+
+
+def version_name(begun: datetime, token: str) -> str:
+    """The name of a version that was begun at a moment (UTC); `token` tells it from others of that moment."""
+    return f"{begun:{_STAMP}}-{token}"
 
 
 def begun_at(version: str) -> datetime | None:

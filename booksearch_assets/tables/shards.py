@@ -23,6 +23,8 @@ import pyarrow.parquet as pq
 from booksearch_assets.tables.contract import Table
 from booksearch_assets.tables.lake import Lake
 
+_STAMP = "%Y%m%dT%H%M%S%f"
+
 
 class ShardStore:
     """The rows of `table`, cached under `<lake>/_cache/<name>/`, in shards of whole rows.
@@ -53,7 +55,7 @@ class ShardStore:
         """
         self._require_sound(rows)
         rows = rows.select(self.table.column_names).cast(self.table.schema)
-        shard = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
+        shard = f"{datetime.now(UTC):{_STAMP}}-{secrets.token_hex(4)}"
         filesystem = self._lake.filesystem
         # The dot keeps a half-written file out of every listing until it is renamed.
         place = f"{self._folder}/.{shard}.tmp" if self._lake.is_local else self._path(shard)
@@ -80,6 +82,13 @@ class ShardStore:
         """Names of the finished shards, oldest first."""
         infos = self._lake.filesystem.get_file_info(pafs.FileSelector(self._folder, allow_not_found=True))
         return sorted(i.base_name.removesuffix(".parquet") for i in infos if i.base_name.endswith(".parquet"))
+
+    def keys_since(self, moment: datetime) -> pa.ChunkedArray:
+        """The keys of the shards that were appended from a moment (UTC) on, by the clocks of those who did."""
+        names = [shard for shard in self.shards() if shard >= f"{moment:{_STAMP}}"]
+        keys = [self.read(shard, columns=[self._key])[self._key] for shard in names]
+        chunks = [chunk for column in keys for chunk in column.chunks]
+        return pa.chunked_array(chunks, self.table.schema.field(self._key).type)
 
     def index(self, columns: Sequence[str]) -> pa.Table:
         """The newest row of every key: the named columns, and `shard`, the name of the shard that holds it."""

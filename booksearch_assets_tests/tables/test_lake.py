@@ -113,7 +113,8 @@ def test_rows_that_are_not_parquet_are_counted_by_the_writer(lake: Lake) -> None
 def test_what_is_written_aside_is_no_data_of_an_unpartitioned_table(lake: Lake) -> None:
     pending = lake.begin(PEOPLE.name)
     pending.write(people(1), PEOPLE.schema)
-    aside = pending.write_aside("work", people(7, 8))
+    aside, rows = pending.write_aside("work", people(7, 8))
+    assert rows == 2
     assert lake.read_aside(aside.rpartition("/")[0], PEOPLE)["id"].to_pylist() == [7, 8]
     assert lake.read_aside(f"{pending.path}/_nothing", PEOPLE).schema.equals(PEOPLE.schema)
     commit = pending.commit()
