@@ -156,6 +156,37 @@ def versions(as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--collection", metavar="NAME", help="The version to measure; the live one by default.")
+@click.option(
+    "--against",
+    metavar="NAME",
+    help="The version to compare it with; by default the live one, or the one that the live one replaced.",
+)
+@click.option(
+    "--queries",
+    default=300,
+    show_default=True,
+    type=click.IntRange(10, 100_000),
+    help="At most, of each kind.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save the report as one HTML page.",
+)
+@_explained
+def evaluate(
+    collection: str | None, against: str | None, queries: int, as_json: bool, page: Path | None
+) -> None:
+    """Measure how well a version of the collection finds what is asked, beside another version and baselines."""
+    from booksearch_assets.evaluating import evaluate_version
+
+    evaluate_version(Settings.from_environment(), collection, against, queries, as_json, page)
+
+
+@main.command()
 @click.argument("version")
 @_explained
 def publish(version: str) -> None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _INK = "#31456a"
-_ACCENT = "#c8553d"
 
 
 def histogram(values: Sequence[float], label: str, bins: int = 30) -> str:
@@ -34,28 +33,20 @@ def histogram(values: Sequence[float], label: str, bins: int = 30) -> str:
     return _plot(draw, margins={"left": 0.11, "right": 0.99, "bottom": 0.24, "top": 0.95})
 
 
-def bars(
-    values: Mapping[str, float],
-    label: str,
-    errors: Mapping[str, tuple[float, float]] | None = None,
-    ceiling: float | None = None,
-) -> str:
-    """One horizontal bar for each name; `errors` are (low, high) bounds, `ceiling` is the end of the axis."""
+def bars(values: Mapping[str, float], label: str) -> str:
+    """One horizontal bar for each name."""
 
     def draw(axes: Axes) -> None:
         names = list(values)[::-1]
-        spans = None
-        if errors:
-            spans = [
-                [max(values[n] - errors[n][0], 0) for n in names],
-                [max(errors[n][1] - values[n], 0) for n in names],
-            ]
-        axes.barh(names, [values[name] for name in names], xerr=spans, color=_INK, ecolor=_ACCENT)
+        axes.barh(names, [values[name] for name in names], color=_INK)
         axes.set_xlabel(label)
-        if ceiling is not None:
-            axes.set_xlim(0, ceiling)
 
     return _plot(draw, height=max(1.2, 0.3 * len(values) + 0.7))
+
+
+def picture(png: bytes) -> str:
+    """A PNG as a Markdown image."""
+    return _markdown(png, "png")
 
 
 def sheet(image: Image.Image, width: int = 720) -> str:

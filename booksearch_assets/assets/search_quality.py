@@ -1,15 +1,17 @@
-"""The search-quality asset of a catalogue: recall, MRR and nDCG of what is live, with plots.
+"""The search-quality asset of a catalogue: how well what is live finds what is asked, beside baselines and the version
+that it replaced, with plots and a report page.
 
-Belongs here: which collection is measured, and how it is shown. Does not: the measures (`search.quality`).
+Belongs here: which versions are measured, and how that is shown. Does not: the measures (`search.quality`).
 """
 
-import time
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
 from booksearch_assets.assets.catalogue import Catalogue
-from booksearch_assets.assets.pictures import bars
+from booksearch_assets.assets.pictures import picture
+from booksearch_assets.assets.progress import log_progress
 from booksearch_assets.assets.reporting import inputs_of, markdown_table
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.resources.lake import LakeResource
@@ -17,15 +19,31 @@ from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.search.publications import published_table
+from booksearch_assets.search.versions import quality_table
+
+if TYPE_CHECKING:
+    from booksearch_assets.search.quality.report import QualityReport
 
 
 class QualityConfig(dg.Config):
     """How much is measured."""
 
     queries: int = Field(
-        default=1000,
+        default=300,
         ge=10,
         description="At most this many queries of each kind. The intervals narrow with its square root.",
+    )
+    pictures: int = Field(
+        default=40,
+        ge=1,
+        description="Covers that are cropped, blurred, rotated, shrunk and compressed, and searched for. Each is encoded six "
+        "times.",
+    )
+    prototype_covers: int = Field(
+        default=120,
+        ge=1,
+        description="Covers that are embedded again the prototype's way, as a baseline. Raise it to see smaller "
+        "differences; each is encoded once.",
     )
 
 
@@ -36,7 +54,7 @@ def build_search_quality(catalogue: Catalogue) -> dg.AssetsDefinition:
         group_name=catalogue.name,
         kinds={"numpy"},
         automation_condition=follow_changes(),
-        description="How well the live collection finds books whose right answer is known.",
+        description="How well the live collection finds what is asked, beside baselines and the version that it replaced.",
     )
     def search_quality(
         context: dg.AssetExecutionContext,
@@ -46,48 +64,57 @@ def build_search_quality(catalogue: Catalogue) -> dg.AssetsDefinition:
         model: ModelResource,
         open_library: OpenLibraryResource,
     ) -> dg.MaterializeResult:
-        from booksearch_assets.search.known_items import known_items
-        from booksearch_assets.search.quality import measure_known_items
+        from booksearch_assets.search.quality.evaluation import Effort, evaluate
+        from booksearch_assets.search.quality.opening import open_other, open_version, store_report
+        from booksearch_assets.search.shell import cover_contents
 
-        started = time.monotonic()
         store = lake.open()
         live = store.resolve(published_table(catalogue.name))
         with vector_store.open() as vectors:
-            index = vectors.index(live.facts["collection"])
-            queries = known_items(index, open_library.known_items, config.queries)
-            context.log.info("measuring %s with %d queries", live.facts["collection"], len(queries))
-            report = measure_known_items(index, model.encoder(), queries)
-        figures = report.figures()
-        pending = store.begin(f"{catalogue.name}/search_quality")
+            index, encoder = open_version(vectors, live.facts["collection"], model.encoder_of)
+            context.log.info("measuring %s", index.spec.name)
+            report = evaluate(
+                index,
+                encoder,
+                read_covers=lambda covers: cover_contents(store.root, open_library.source, covers),
+                known_items=open_library.known_items,
+                other=open_other(vectors, store, catalogue.name, live.facts["replaced"], model.encoder_of),
+                effort=Effort(config.queries, config.pictures, config.prototype_covers),
+                on_progress=log_progress(context),
+            )
+        pending = store.begin(quality_table(catalogue.name))
+        page = store_report(store, pending, report)
         pending.commit(
-            rows=len(queries),
+            rows=report.queries,
             inputs=inputs_of(live),
-            facts={"collection": live.facts["collection"], **figures},
+            facts={"collection": report.collection, **report.figures()},
         )
-        measures = {
-            f"{kind} {name}": interval
-            for kind, quality in report.kinds.items()
-            for name, interval in quality.measures().items()
-        }
-        values = {name: interval.value for name, interval in measures.items()}
-        bounds = {name: (interval.low, interval.high) for name, interval in measures.items()}
         return dg.MaterializeResult(
-            metadata=figures
-            | {
-                "collection": live.facts["collection"],
-                "queries": len(queries),
-                "seconds": round(time.monotonic() - started, 2),
+            metadata={
+                "collection": report.collection,
+                "report": dg.MetadataValue.url(f"file://{page}" if store.is_local else page),
+                "queries": report.queries,
+                "seconds": report.seconds,
                 "inputs": dg.MetadataValue.json(inputs_of(live)),
-                "measures": dg.MetadataValue.md(
-                    bars(values, "measure, with 95 % interval", bounds, ceiling=1.0)
-                ),
-                "table": dg.MetadataValue.md(
-                    markdown_table(
-                        ["measure", "value", "95 % interval"],
-                        [[n, f"{i.value:.3f}", f"{i.low:.3f} to {i.high:.3f}"] for n, i in measures.items()],
-                    )
-                ),
+                **report.figures(),
+                **_shown(report),
             }
         )
 
     return search_quality
+
+
+def _shown(report: "QualityReport") -> dict[str, Any]:
+    """The plots and tables of the report page, as Markdown."""
+    from booksearch_assets.search.quality.page import describe, tables
+    from booksearch_assets.search.quality.plots import plots
+
+    shown = {title: dg.MetadataValue.md(picture(png)) for title, png in plots(report).items()}
+    parts = [
+        f"### {table.title}\n\n{markdown_table(list(table.header), [list(row) for row in table.rows])}"
+        for table in tables(report)
+    ]
+    return shown | {
+        "compared": describe(report.comparison),
+        "tables": dg.MetadataValue.md("\n\n".join(parts)),
+    }

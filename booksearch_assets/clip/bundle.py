@@ -162,6 +162,23 @@ class Bundle:
         return cls(folder=folder, manifest=manifest, architecture=architecture)
 
 
+def find_bundle(bundle_id: str, folders: Iterable[str | Path]) -> Bundle | None:
+    """The bundle with this id among `folders` and the folders in them, verified, or None.
+
+    Only manifests are read of the others. Raises ``BundleError`` if its files are not those of its manifest.
+    """
+    for folder in map(Path, folders):
+        for path in (folder / MANIFEST, *sorted(folder.glob(f"*/{MANIFEST}"))):
+            try:
+                found = _read_manifest(path.parent).bundle_id == bundle_id
+            except BundleError:
+                # Another folder that happens to be here, or a bundle of another release, is not the one.
+                continue
+            if found:
+                return Bundle.open(path.parent)
+    return None
+
+
 def write_manifest(folder: str | Path, model_id: str, revision: str) -> Manifest:
     """Describe the files of ``folder`` in its ``manifest.json``, replacing the one that is there.
 

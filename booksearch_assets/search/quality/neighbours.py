@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pyarrow as pa
 
 from booksearch_assets.vectorstores.contract import VECTOR, VectorIndex
 from booksearch_assets.vectorstores.exact import ExactIndex
@@ -22,12 +21,6 @@ FILTERED_FIELD = "pages"
 """A number that says nothing of the picture, so that a filter on it thins out the neighbours everywhere."""
 
 _SAME_SCORE = 1e-5
-
-
-def exact_copy(index: VectorIndex) -> ExactIndex:
-    """All rows of `index` in memory, searched by brute force."""
-    names = index.spec.schema.names
-    return ExactIndex(index.spec, pa.Table.from_batches(index.scan(names), index.spec.schema))
 
 
 def neighbour_recall(index: VectorIndex, exact: ExactIndex, vectors: np.ndarray) -> dict[str, float]:

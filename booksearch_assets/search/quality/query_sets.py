@@ -98,7 +98,7 @@ def query_sets(index: VectorIndex, known_items: str = "", limit: int = 1000) -> 
     Titles and subjects come from the collection itself. `known_items`, a Parquet file of KNOWN_ITEMS, adds queries
     such as true captions. Raises ValueError where it holds a kind that is none of `Kind`.
     """
-    held = pa.Table.from_batches(list(index.scan(["cover_id", "title", "subjects"])))
+    held = rows_of(index, ["cover_id", "title", "subjects"])
     sets = [*_given(held, known_items), _titles(held), *_subjects(held)]
     return [_sample(queries, limit) for queries in sets if len(queries)]
 
@@ -202,13 +202,10 @@ def _sample(queries: QuerySet, limit: int) -> QuerySet:
 
 def covers_of(index: VectorIndex) -> Covers:
     """Every cover that a collection holds."""
-    return frozenset(pc.unique(_column(index, "cover_id")).to_pylist())
+    return frozenset(pc.unique(rows_of(index, ["cover_id"])["cover_id"]).to_pylist())
 
 
-def _column(index: VectorIndex, name: str) -> pa.ChunkedArray:
-    return pa.Table.from_batches(list(index.scan([name])))[name]
-
-
-def texts_of(sets: Sequence[QuerySet]) -> list[str]:
-    """Every text once."""
-    return list(dict.fromkeys(text for queries in sets for text in queries.texts))
+def rows_of(index: VectorIndex, fields: Sequence[str]) -> pa.Table:
+    """These fields of every row."""
+    schema = pa.schema([index.spec.schema.field(name) for name in fields])
+    return pa.Table.from_batches((batch.cast(schema) for batch in index.scan(fields)), schema)
