@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 _FORMAT = 1
 """Raised when the same version would give another file."""
 
-_WEIGHTS = (8.0, 4.0, 1.0)
+WEIGHTS = {"title": 8.0, "authors": 4.0, "subjects": 1.0}
 """How much more a word counts in the title, and in an author's name, than in a subject."""
 
 _COMMON_SHARE = 0.1
@@ -142,7 +142,7 @@ class BookIndex:
         return self._editions(
             "SELECT b.edition_key, b.work_key, b.picture_id FROM words JOIN books b ON b.id = words.rowid "
             f"WHERE words MATCH ? AND {where} ORDER BY b.title = ? DESC, bm25(words, ?, ?, ?), b.id LIMIT ?",
-            (match, *values, folded(text), *_WEIGHTS, limit),
+            (match, *values, folded(text), *WEIGHTS.values(), limit),
         )
 
     def same_book(self, edition: Edition, filters: BookFilters) -> list[Edition]:

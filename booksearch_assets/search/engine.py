@@ -34,6 +34,7 @@ from booksearch_assets.search.query import (
 )
 from booksearch_assets.search.ranking import FUSED_DEPTH, Collapse, Ranked, by_meaning, by_words, fused
 from booksearch_assets.search.templates import prompts
+from booksearch_assets.search.words import find_words
 from booksearch_assets.vectorstores.contract import MAX_WINDOW, VECTOR, VectorIndex
 from booksearch_assets.vectorstores.errors import InvalidCollection
 
@@ -218,14 +219,16 @@ class SearchEngine:
         query = cursor.query
         text, without = query.text or "", query.without or ""
         if query.effective_mode is SearchMode.LEXICAL:
-            return by_words(self._books.find(text, without, query.filters, MAX_WINDOW))
+            return by_words(find_words(self._index, self._books, text, without, query.filters, MAX_WINDOW))
         assert cursor.vector is not None
         meaning = by_meaning(self._index, cursor.vector, store_filter(query.filters))
         if query.effective_mode is SearchMode.SEMANTIC:
             return meaning
         return fused(
             meaning,
-            self._books.find(text, without, query.filters, FUSED_DEPTH, telling_only=True),
+            find_words(
+                self._index, self._books, text, without, query.filters, FUSED_DEPTH, telling_only=True
+            ),
             self._books.titled(text, query.filters, FUSED_DEPTH),
         )
 
