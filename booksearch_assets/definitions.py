@@ -26,7 +26,7 @@ from booksearch_assets.resources.open_library import (
 )
 from booksearch_assets.resources.spark import LocalSparkLauncher, SparkLauncher
 from booksearch_assets.resources.vector_store import VectorStoreResource
-from booksearch_assets.settings import Profile, Settings
+from booksearch_assets.settings import PACKAGE, Profile, Settings
 
 
 def build_defs(
@@ -54,7 +54,9 @@ def default_resources(settings: Settings) -> dict[str, Any]:
     return {
         "lake": LakeResource(root=settings.lake),
         "spark": _spark(settings),
-        "model": ModelResource(folder=settings.bundle),
+        "model": ModelResource(
+            folder=settings.bundle, shelves=[str(settings.home / "models"), str(PACKAGE / "sample")]
+        ),
         "vector_store": VectorStoreResource(
             uri=settings.store_uri,
             token=dg.EnvVar(settings.store_token_variable) if settings.store_token_variable else "",
