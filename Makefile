@@ -6,11 +6,11 @@ BIN := $(VENV)/bin
 # is: compiling all 22,000 files while installing took as long as the rest of the installation.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: help demo ui search checks doctor test lint format clean java chromium
+.PHONY: help demo ui search checks doctor test test-opensearch lint format clean java chromium
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 demo: java $(VENV)/.installed ## Materialise the whole graph on the sample world, then search it
 	$(BIN)/booksearch demo
@@ -26,6 +26,14 @@ doctor: $(VENV)/.installed ## Examine this machine and deployment
 
 test: java chromium $(VENV)/.installed-test lint ## Lint, types, import rules, definitions, and all tests
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+test-opensearch: $(VENV)/.installed-test ## Run the contract of vector stores on an OpenSearch of yours, given as OPENSEARCH_URL
+	@test -n "$(OPENSEARCH_URL)" || { \
+	  echo "OPENSEARCH_URL names no OpenSearch. Start one, of 2.19 or of 3.x, then run this again:"; \
+	  echo "  docker run -d -p 127.0.0.1:9200:9200 -e discovery.type=single-node -e DISABLE_SECURITY_PLUGIN=true opensearchproject/opensearch:2.19.1"; \
+	  echo "  make test-opensearch OPENSEARCH_URL=http://127.0.0.1:9200"; \
+	  echo "With a user, put it into the URL and the password into OPENSEARCH_PASSWORD: docs/opensearch.md"; exit 1; }
+	OPENSEARCH_URL='$(OPENSEARCH_URL)' $(BIN)/python -m pytest -k "opensearch or words" booksearch_assets_tests/vectorstores booksearch_assets_tests/search/test_words.py $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
