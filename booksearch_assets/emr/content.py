@@ -65,7 +65,7 @@ class PackageContent:
     def hash(self) -> str:
         """16 hexadecimal digits that change with any requirement, version, or line of code that a job may run."""
         parts = [f"layout {_LAYOUT}", self.interpreter, self.code]
-        parts += [line for path in (self.requirements, self.constraints) for line in _lines(path)]
+        parts += [line for path in (self.requirements, self.constraints) for line in pip_lines(path)]
         return _digest(parts)
 
     @cached_property
@@ -118,7 +118,7 @@ def _imported(text: bytes, source: Path) -> Iterator[Path]:
                 )
 
 
-def _lines(path: Path) -> list[str]:
+def pip_lines(path: Path) -> list[str]:
     """The lines that mean something to pip: a better comment makes no other package."""
     stripped = (line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines())
     return sorted(line for line in stripped if line)

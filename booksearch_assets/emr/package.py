@@ -43,6 +43,7 @@ from booksearch_assets.emr.content import (
     PackageContent,
     PackageNotBuildable,
     job_files,
+    pip_lines,
 )
 
 ARCHIVE = "pyspark_dependencies.tar.gz"
@@ -72,7 +73,8 @@ _UNNEEDED = (
 )
 # These say how and where pip installed a package, which is another thing on each machine.
 _OF_PIP = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
-_COMPRESSION = 6
+# Half the time of the usual 6 for a tenth more bytes: every change of a stage packs again.
+_COMPRESSION = 3
 _LAST_LINES = 15
 
 
@@ -158,7 +160,7 @@ def _install(content: PackageContent, site: Path, wheels: Path, say: Say, torch_
     target += [word for platform_ in _PLATFORMS for word in ("--platform", platform_)]
     target += ["--constraint", str(content.constraints), "--find-links", str(wheels)]
     wheels.mkdir()
-    if "torch" in content.requirements.read_text("utf-8").split():
+    if "torch" in pip_lines(content.requirements):
         # Alone, since the other index would be asked for every package; its build is taken for the newer one.
         other = ["--extra-index-url", torch_index] if torch_index else []
         _pip(["download", *target, *other, "--no-deps", "--dest", str(wheels), "torch"], say)
