@@ -21,6 +21,11 @@ from booksearch_assets.vectorstores.filters import Filter, row_mask
 from booksearch_assets.vectorstores.rows import check_fields, check_search, checked_queries, vector_matrix
 from booksearch_assets.vectorstores.snapshot import read_snapshot
 
+MOST_NUMBERS = 100_000_000
+"""Rows x dimension up to which searching in process is what one wants: 200,000 vectors of 512. They take 0.4 GB in every
+process that searches, and a query reads all of it: some 25 ms on one core with 16 GB/s of memory bandwidth, by
+`benchmarks/search_latency.py`."""
+
 _SCORES_AT_ONCE = 32_000_000
 """Bound on the score matrix: 128 MB of float32."""
 

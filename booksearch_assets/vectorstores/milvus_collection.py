@@ -7,10 +7,12 @@ folders, aliases and where the spec is kept (`milvus_lite`, `milvus_server`).
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +47,17 @@ _BUILD_SECONDS = 6 * 3600.0
 _HITS_PER_CALL = 20_000
 _QUERIES_PER_CALL = 100
 
+_SEALED_CONSISTENCY = "Bounded"
+"""A sealed collection is searched as it is. "Strong" would wait for the server's next tick, a fifth of a second."""
+
+_LEAST_EF = 64
+_MAX_EF = 32_768
+_PASSING_SEEN = 200
+"""How many more rows that pass a filter HNSW shall see than it is asked for. Measured at 70,000 x 512 with a filter that
+keeps 14 %: recall@10 is 0.78 where it sees 9 of them, and 0.94 where it sees 36."""
+
+_SHARES_KEPT = 1_024
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -66,6 +79,8 @@ class MilvusCollection:
 
     def __init__(self, client: MilvusClient, spec: CollectionSpec, dialect: Dialect, where: str) -> None:
         self._client, self._spec, self._dialect, self._where = client, spec, dialect, where
+        # Only what is sealed is searched, and its rows never change.
+        self._share = lru_cache(_SHARES_KEPT)(self._passing_share)
 
     @property
     def spec(self) -> CollectionSpec:
@@ -139,16 +154,7 @@ class MilvusCollection:
             self._client.load_collection(self.spec.name, timeout=_BUILD_SECONDS)
 
     def count(self, filter: Filter | None = None) -> int:
-        check_search(self.spec, 1, filter, ())
-        with self._calling("count"):
-            answer = self._client.query(
-                self.spec.name,
-                filter=milvus_expression(filter),
-                output_fields=["count(*)"],
-                consistency_level="Strong",
-                timeout=self._dialect.call_seconds,
-            )
-        return int(answer[0]["count(*)"])
+        return self._counted(filter, "Strong")
 
     def search(
         self,
@@ -174,9 +180,9 @@ class MilvusCollection:
                     output_fields=list(fields) or [self.spec.key],
                     search_params={
                         "metric_type": _METRIC,
-                        "params": self._effort(offset + k, filtered=filter is not None),
+                        "params": self._effort(offset + k, filter),
                     },
-                    consistency_level="Strong",
+                    consistency_level=_SEALED_CONSISTENCY,
                     timeout=self._dialect.call_seconds,
                 )
             answers += [[self._hit(hit, fields) for hit in hits] for hits in found]
@@ -256,15 +262,37 @@ class MilvusCollection:
                 )
             time.sleep(0.2)
 
-    def _effort(self, window: int, *, filtered: bool) -> dict[str, int]:
-        """Search parameters: how much of an approximate index to visit. A filter thins out what HNSW finds."""
+    def _effort(self, window: int, filter: Filter | None) -> dict[str, int]:
+        """Search parameters: how much of an approximate index to visit.
+
+        HNSW finds its way by rows that a filter then takes out, so it has to see as many more as the filter is narrow.
+        """
         match self._index.kind:
             case IndexKind.FLAT:
                 return {}
+            case IndexKind.HNSW if filter is None:
+                return {"ef": min(_MAX_EF, max(_LEAST_EF, 2 * window))}
             case IndexKind.HNSW:
-                return {"ef": max(200 if filtered else 64, 2 * window)}
+                wanted = (window + _PASSING_SEEN) / max(self._share(filter), 1 / _MAX_EF)
+                return {"ef": min(_MAX_EF, max(2 * window, math.ceil(wanted)))}
             case IndexKind.IVF_FLAT:
-                return {"nprobe": self._index.nlist if filtered else max(1, self._index.nlist // 4)}
+                return {"nprobe": self._index.nlist if filter else max(1, self._index.nlist // 4)}
+
+    def _passing_share(self, filter: Filter | None) -> float:
+        rows = self._counted(None, _SEALED_CONSISTENCY)
+        return self._counted(filter, _SEALED_CONSISTENCY) / max(1, rows)
+
+    def _counted(self, filter: Filter | None, consistency: str) -> int:
+        check_search(self.spec, 1, filter, ())
+        with self._calling("count"):
+            answer = self._client.query(
+                self.spec.name,
+                filter=milvus_expression(filter),
+                output_fields=["count(*)"],
+                consistency_level=consistency,
+                timeout=self._dialect.call_seconds,
+            )
+        return int(answer[0]["count(*)"])
 
     def _hit(self, hit: Mapping[str, Any], fields: Sequence[str]) -> Hit:
         # Lite names the key by its field, a server calls it "id".

@@ -47,7 +47,7 @@ from booksearch_assets.vectorstores.filters import Filter
 from booksearch_assets.vectorstores.loaded_rows import LoadedRows
 from booksearch_assets.vectorstores.milvus_collection import Dialect, MilvusCollection, connect
 from booksearch_assets.vectorstores.rows import vector_matrix
-from booksearch_assets.vectorstores.snapshot import replacing, write_snapshot
+from booksearch_assets.vectorstores.snapshot import replacing, snapshot_rows, write_snapshot
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -99,6 +99,11 @@ class MilvusLiteStore(CheckedStore):
         """A sealed collection as Milvus Lite itself reads it, which is slower than `index` and takes its lock."""
         self._require_sealed(name)
         return self._collection(name)
+
+    def rows(self, name: str) -> int:
+        """Number of rows of a sealed collection by the footer of its snapshot, read without its rows or any lock."""
+        self._require_sealed(name)
+        return snapshot_rows(self._snapshot_path(name))
 
     def _aliases(self) -> dict[str, str]:
         folder = self.root / "aliases"

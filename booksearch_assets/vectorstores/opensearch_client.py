@@ -25,6 +25,7 @@ from booksearch_assets.vectorstores.errors import (
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
+    from opensearchpy.exceptions import TransportError
 
 _T = TypeVar("_T", bound=StrEnum)
 
@@ -178,9 +179,7 @@ def opensearch_errors(where: str, doing: str) -> Iterator[None]:
             f"{where}: cannot {doing}: {error.error}. Check that OpenSearch is up and that the address is right"
         ) from error
     except TransportError as error:
-        told = error.info.get("error") if isinstance(error.info, dict) else None
-        cause = told if isinstance(told, dict) else {"type": error.error, "reason": str(told or error.error)}
-        raise failure(where, doing, int(error.status_code), cause) from error
+        raise failure(where, doing, int(error.status_code), _cause(error)) from error
     except BotoCoreError as error:
         raise StoreUnavailable(
             f"{where}: cannot {doing}: no AWS credentials to sign with: {error}. Log in, or set AWS_PROFILE"
@@ -191,7 +190,8 @@ def failure(where: str, doing: str, status: int, error: Mapping[str, Any]) -> Ve
     """The error for an answer with this status and `error` object."""
     kind, reason = error.get("type", ""), error.get("reason", "")
     caused = (error.get("caused_by") or {}).get("reason", "")
-    said = f"{where}: cannot {doing}: OpenSearch answered {status} {kind}: {reason}{f' ({caused})' if caused else ''}"
+    said = f"{where}: cannot {doing}: OpenSearch answered {status} "
+    said += ": ".join(part for part in (kind, reason) if part) + (f" ({caused})" if caused else "")
     if kind == "index_not_found_exception":
         return CollectionNotFound(f"{said}. It was dropped meanwhile")
     if kind in ("resource_already_exists_exception", "invalid_index_name_exception") and "exists" in reason:
@@ -201,6 +201,15 @@ def failure(where: str, doing: str, status: int, error: Mapping[str, Any]) -> Ve
     if status in (429, 502, 503, 504):
         return StoreUnavailable(f"{said}. It is overloaded or restarting; try again later")
     return VectorStoreError(said)
+
+
+def _cause(error: TransportError) -> Mapping[str, Any]:
+    """The `error` object of an answer, or one made of what stands in its place: of AWS a message, of proxies a text."""
+    told = error.info if isinstance(error.info, dict) else {}
+    if isinstance(told.get("error"), dict):
+        return dict(told["error"])
+    message = told.get("error") or told.get("message") or told.get("Message") or error.error
+    return {"type": "", "reason": str(message)}
 
 
 def _credentials(address: OpenSearchAddress) -> Any:

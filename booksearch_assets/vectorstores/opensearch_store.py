@@ -133,6 +133,9 @@ class OpenSearchStore(CheckedStore):
                 index=index, max_num_segments=1, params={"wait_for_completion": "false"}
             )
         self._wait_for(started["task"], f"merge the segments of {name!r}")
+        with self._calling(f"seal collection {name!r}"):
+            # From here on searches walk the merged segment.
+            self._client.indices.refresh(index=index)
         self._change_settings(name, SEALED_SETTINGS)
         if collection.engine is Engine.FAISS and collection.index.kind is IndexKind.HNSW:
             with self._calling(f"warm up collection {name!r}"):
@@ -170,13 +173,21 @@ class OpenSearchStore(CheckedStore):
             self._client.indices.delete(index=index_name(name))
 
     def _publish(self, alias: str, name: str) -> None:
-        # Both in one call, which no search sees half done. The star is for whatever holds it at that moment.
-        actions = [
-            {"remove": {"index": "*", "alias": index_name(alias), "must_exist": False}},
-            {"add": {"index": index_name(name), "alias": index_name(alias)}},
-        ]
-        with self._calling(f"publish {name!r} as {alias!r}"):
-            self._client.indices.update_aliases(body={"actions": actions})
+        pointer, wanted = index_name(alias), index_name(name)
+        holders = self._holders(pointer)
+        while True:
+            # All in one call, which no search sees half done.
+            actions = [{"remove": {"index": index, "alias": pointer}} for index in holders - {wanted}]
+            actions.append({"add": {"index": wanted, "alias": pointer}})
+            with self._calling(f"publish {name!r} as {alias!r}"):
+                self._client.indices.update_aliases(body={"actions": actions})
+            holders = self._holders(pointer)
+            # Two that publish at once may both have added theirs. Where it is one again, the last of them has won.
+            if len(holders) <= 1:
+                return
+
+    def _holders(self, pointer: str) -> set[str]:
+        return {index for index, told in self._indexes().items() if pointer in told["aliases"]}
 
     def _collection(self, name: str) -> Collection:
         index = index_name(name)

@@ -46,6 +46,14 @@ def read_snapshot(path: Path) -> tuple[CollectionSpec, pa.Table]:
         ) from error
 
 
+def snapshot_rows(path: Path) -> int:
+    """Number of rows, by the footer alone. Raises `StoreDamaged` for a bad file."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreDamaged(f"{path} is not the snapshot of a collection ({error})") from error
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A place to write what shall become `path` in one step. Raises `StoreUnavailable` where it cannot be written."""

@@ -186,6 +186,14 @@ def test_publishing_under_searches_is_seen_by_none(store: OpenSearchStore, name:
     assert set(found) <= set(versions.values()) and len(found) > 10
 
 
+def test_publishing_ends_what_two_publishers_left(store: OpenSearchStore, name: str) -> None:
+    for version in (f"{name}_a", f"{name}_b"):
+        sealed(store, version, worlds.rows(2))
+        client_of(store).indices.put_alias(index=version, name=f"{name}_live")
+    store.publish(f"{name}_live", f"{name}_a")
+    assert store.published(f"{name}_live") == f"{name}_a"
+
+
 def test_words_are_found_by_the_store_itself(store: OpenSearchStore, name: str) -> None:
     titles = ["The Old Lighthouse", "Lighthouse of the North", "Éclair à la Zoë", "Plain", "The Sea"]
     subjects = [
