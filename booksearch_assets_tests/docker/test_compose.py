@@ -20,8 +20,9 @@ from booksearch_assets_tests.docker.dockerfiles import DOCKER, PLATFORM, stages
 PATH = DOCKER / "compose.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load(PATH.read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {"webserver", "daemon", "code-server"}
-SECRETS = {"POSTGRES_PASSWORD", "OBJECT_STORE_PASSWORD", "MILVUS_ROOT_PASSWORD"}
+DAGSTER = {"webserver", "daemon", "code-server"}
+OURS = DAGSTER | {"search"}
+SECRETS = {"POSTGRES_PASSWORD", "OBJECT_STORE_PASSWORD", "MILVUS_ROOT_PASSWORD", "BOOKSEARCH_API_TOKENS"}
 ENVIRONMENT = dict(
     line.split("=", 1)
     for line in (DOCKER / ".env.example").read_text().splitlines()
@@ -75,10 +76,11 @@ def test_networks_and_volumes_are_declared(service: str) -> None:
     assert {volume.partition(":")[0] for volume in definition["volumes"]} <= COMPOSE["volumes"].keys()
 
 
-def test_only_the_user_interface_is_reachable_and_from_this_machine_alone() -> None:
+def test_only_the_two_user_interfaces_are_reachable_and_from_this_machine_alone() -> None:
     published = {name: definition["ports"] for name, definition in SERVICES.items() if "ports" in definition}
     assert published == {
-        "webserver": ["${BOOKSEARCH_UI_ADDRESS:-127.0.0.1}:${BOOKSEARCH_UI_PORT:-3000}:3000"]
+        "webserver": ["${BOOKSEARCH_UI_ADDRESS:-127.0.0.1}:${BOOKSEARCH_UI_PORT:-3000}:3000"],
+        "search": ["${BOOKSEARCH_SEARCH_ADDRESS:-127.0.0.1}:${BOOKSEARCH_SEARCH_PORT:-8080}:8080"],
     }
     assert COMPOSE["networks"]["stores"] == {"internal": True}
     stores = {name for name in SERVICES if SERVICES[name]["networks"] == ["stores"]}
@@ -118,6 +120,10 @@ def test_our_services_are_the_images_of_the_dockerfile(service: str) -> None:
 def test_the_code_server_finds_what_the_other_services_are_called() -> None:
     environment = SERVICES["code-server"]["environment"]
     assert environment["BOOKSEARCH_MILVUS_URI"] == "http://milvus:19530"
+    search = SERVICES["search"]
+    for name in ("BOOKSEARCH_MILVUS_URI", "BOOKSEARCH_MILVUS_TOKEN", "BOOKSEARCH_HOME", "BOOKSEARCH_PROFILE"):
+        assert search["environment"][name] == environment[name], "the search would look elsewhere"
+    assert set(search["volumes"]) <= set(SERVICES["code-server"]["volumes"])
     assert environment["DAGSTER_POSTGRES_HOST"] in SERVICES
     (location,) = yaml.safe_load((DOCKER / "workspace.yaml").read_text())["load_from"]
     command = stages(PLATFORM)["code-server"].command()
@@ -136,7 +142,7 @@ def test_the_instance_behaves_as_without_docker() -> None:
     # With SQLAlchemy 2.1 another driver is the default, which dagster-postgres does not install.
     assert places["storage"]["postgres"]["postgres_db"]["scheme"] == "postgresql+psycopg2"
     named = set(re.findall(r"'env': '([A-Z_]+)'", str(places)))
-    for service in OURS:
+    for service in DAGSTER:
         assert named <= SERVICES[service]["environment"].keys()
 
 

@@ -39,7 +39,7 @@ def test_hadolint_would_find_an_image_that_is_not_pinned(tmp_path: Path) -> None
     assert result.returncode and "DL3007" in result.stdout
 
 
-@pytest.mark.parametrize("name", ["webserver", "daemon", "code-server"])
+@pytest.mark.parametrize("name", ["webserver", "daemon", "code-server", "search"])
 def test_each_service_runs_without_rights_and_says_how_it_is(name: str) -> None:
     stage = stages(PLATFORM)[name]
     assert stage.all_of("USER") == ["10001"]
