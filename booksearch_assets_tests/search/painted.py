@@ -35,6 +35,11 @@ def edition_key(cover_id: int) -> str:
     return f"OL{cover_id}M"
 
 
+def reprint_key(cover_id: int) -> str | None:
+    """The edition of 2001 that every tenth book has beside its own, with the same cover."""
+    return f"OL{1000 + cover_id}M" if cover_id % 10 == 0 else None
+
+
 def picture(cover_id: int, scene: Scene | None = None) -> bytes:
     """The JPEG of a cover, or of what another scene would look like on it."""
     title, author = _title(cover_id), _author(cover_id)
@@ -57,8 +62,8 @@ def publish_painted_books(settings: Settings, count: int) -> None:
         "dump_date": "2026-01-31",
     }
     rows = book_rows(
-        fiction([_book(cover_id) for cover_id in ids]),
-        covers({cover_id: [edition_key(cover_id)] for cover_id in ids}),
+        fiction([edition for cover_id in ids for edition in _editions(cover_id)]),
+        covers({cover_id: [str(e["edition_key"]) for e in _editions(cover_id)] for cover_id in ids}),
         pa.table({"cover_id": pa.array(ids, pa.int64()), "vector": _column(vectors)}),
     )
     spec = books_collection(COLLECTION, encoder.dimension, properties)
@@ -69,9 +74,9 @@ def publish_painted_books(settings: Settings, count: int) -> None:
         store.publish(ALIAS, COLLECTION)
 
 
-def _book(cover_id: int) -> dict[str, object]:
+def _editions(cover_id: int) -> list[dict[str, object]]:
     heading = HEADINGS[scene_of(cover_id).motif]
-    return {
+    first: dict[str, object] = {
         "edition_key": edition_key(cover_id),
         "work_key": f"OL{cover_id}W",
         "cover_id": cover_id,
@@ -81,6 +86,8 @@ def _book(cover_id: int) -> dict[str, object]:
         "publish_year": 2016 + cover_id % 10,
         "pages": 110 + 7 * cover_id,
     }
+    reprint = reprint_key(cover_id)
+    return [first, first | {"edition_key": reprint, "publish_year": 2001}] if reprint else [first]
 
 
 def _title(cover_id: int) -> str:

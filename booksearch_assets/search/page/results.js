@@ -81,7 +81,7 @@ const bestScore = () => Math.max(0, ...shown.books.map((book) => book.score ?? 0
 function showSummary() {
   const { state, collection, model } = shown;
   const home = !asksSomething(state);
-  document.body.classList.toggle("at-home", home);
+  document.documentElement.classList.toggle("at-home", home);
   showHeading(state, home);
   at("source").textContent = collection ? `${model} · ${collection}` : "";
   at("active").replaceChildren(
