@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from booksearch_assets.emr.errors import OverBudget
 
-# The stages whose rows out are images, so that what a dollar buys has its plain name.
+# The stages whose rows are images, so that what a second does, and a dollar buys, has its plain name.
 _IMAGE_STAGES = ("cover_embeddings", "image_embeddings")
 
 
@@ -46,6 +46,11 @@ class Usage:
 
     def to_json(self) -> dict[str, float]:
         return asdict(self)
+
+
+def counted_by(stage: str) -> str:
+    """What the rows of a stage are called: `images` or `rows`."""
+    return "images" if stage in _IMAGE_STAGES else "rows"
 
 
 NOTHING = Usage(0.0, 0.0, 0.0)
@@ -146,6 +151,5 @@ def cost_figures(usage: Usage, price: Price | None, stage: str, rows_out: int) -
         "prices": f"{price.region}, as of {price.as_of}",
     }
     if cost > 0:
-        counted = "images" if stage in _IMAGE_STAGES else "rows"
-        figures[f"{counted}_per_dollar"] = round(rows_out / cost)
+        figures[f"{counted_by(stage)}_per_dollar"] = round(rows_out / cost)
     return figures

@@ -24,7 +24,7 @@ from dagster_pipes import (
 )
 
 from booksearch_assets.compute.task_times import run_measured
-from booksearch_assets.emr.account import Usage
+from booksearch_assets.emr.account import Usage, counted_by
 from booksearch_assets.emr.job import Job
 from booksearch_assets.emr.progress import watching
 from booksearch_assets.tables.counts import StageReport
@@ -64,6 +64,7 @@ def run_stage(pipes: PipesContext, job: Job, stages: str, open_session: Callable
     watched = watching(
         session,
         getattr(params, "rows", None),
+        counted_by(job.stage),
         lambda line: pipes.log.info("%s: %s", job.stage, line),
         lambda usage: say_usage(pipes, usage),
     )

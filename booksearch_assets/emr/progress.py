@@ -7,6 +7,7 @@ Belongs here: reading Spark's own status, and putting it into words now and then
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 EVERY_SECONDS = 10.0
+# Spark names a stage by the line that asked for it, wherever the package was unpacked.
+_FOLDERS = re.compile(r"(?<= at )\S*/")
 # Spark adds a tenth to a worker's memory for what lies outside of the JVM, and not less than this.
 _OVERHEAD_FACTOR, _LEAST_OVERHEAD = 0.1, 384 * MIB
 
@@ -35,8 +38,8 @@ class TaskProgress:
     rows: int
     seconds: float
 
-    def describe(self, rows_in_all: int | None = None) -> str:
-        """`parquet at ...: 40 of 512 tasks (8%), 45 rows a second, 3 min left`.
+    def describe(self, rows_in_all: int | None = None, counted: str = "rows") -> str:
+        """`parquet at ...: 40 of 512 tasks (8%), 45 images a second, 3 min left`; `counted` is what rows are called.
 
         Where the job has so many rows in all, the tasks that are done stand for their share of them: a task may make
         much work of one row that says which slice to read.
@@ -45,7 +48,7 @@ class TaskProgress:
         line = f"{self.name}: {self.done:,} of {self.total:,} tasks ({share:.0%})"
         rows = self.rows if rows_in_all is None else round(rows_in_all * share)
         if self.seconds > 0 and rows:
-            line += f", {rows / self.seconds:,.0f} rows a second"
+            line += f", {rows / self.seconds:,.0f} {counted} a second"
         if 0 < self.done < self.total:
             line += f", {_duration(self.seconds * (self.total - self.done) / self.done)} left"
         return line
@@ -55,6 +58,7 @@ class TaskProgress:
 def watching(
     session: SparkSession,
     rows_in_all: int | None,
+    counted: str,
     say: Callable[[str], None],
     account: Callable[[Usage], None],
     every: float = EVERY_SECONDS,
@@ -68,7 +72,7 @@ def watching(
         while not over.wait(every):
             try:
                 for progress in tasks_in_hand(session):
-                    say(progress.describe(rows_in_all))
+                    say(progress.describe(rows_in_all, counted))
                 account(used_so_far(session))
             except Py4JError:
                 # A stage that ended between two questions is known no more.
@@ -93,7 +97,8 @@ def tasks_in_hand(session: SparkSession) -> list[TaskProgress]:
         submitted = stage.submissionTime()
         seconds = time.time() - submitted.get().getTime() / 1000 if submitted.isDefined() else 0.0
         rows = stage.inputRecords() + stage.shuffleReadRecords()
-        found.append(TaskProgress(stage.name(), stage.numCompleteTasks(), stage.numTasks(), rows, seconds))
+        name = _FOLDERS.sub("", stage.name())
+        found.append(TaskProgress(name, stage.numCompleteTasks(), stage.numTasks(), rows, seconds))
     return found
 
 

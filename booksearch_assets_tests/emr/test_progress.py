@@ -22,6 +22,7 @@ def test_a_line_says_tasks_rows_a_second_and_what_is_left() -> None:
     assert progress.describe() == "parquet: 40 of 160 tasks (25%), 1 rows a second, 3 min left"
     # Each task reads one row, which names a slice of the 80,000.
     assert "333 rows a second" in progress.describe(rows_in_all=80_000)
+    assert "333 images a second" in progress.describe(80_000, "images")
 
 
 @pytest.mark.parametrize(("done", "total"), [(0, 8), (8, 8), (0, 0)])
@@ -51,12 +52,12 @@ def test_a_running_job_is_watched(spark: SparkSession) -> None:
             time.sleep(0.3)
             yield batch
 
-    with watching(spark, 800, said.append, used.append, every=0.1):
+    with watching(spark, 800, "images", said.append, used.append, every=0.1):
         assert spark.range(0, 8, 1, 8).mapInArrow(slow, "id long").count() == 8
     lines = [
         line
         for line in said
-        if re.search(r"[1-7] of 8 tasks \(\d+%\), [\d,]+ rows a second, \d+ s left", line)
+        if re.search(r"[1-7] of 8 tasks \(\d+%\), [\d,]+ images a second, \d+ s left", line)
     ]
     assert lines, said
     assert used[-1].vcpu_hours > used[0].vcpu_hours > 0
