@@ -326,7 +326,7 @@ def _room_for(work: Work, offer: Offer, wishes: Wishes) -> _Room:
     memory = wishes.executor_memory or planned
     # What the steps of the place leave over is of most use to the JVM.
     rest = memory - slots * in_python
-    heap = min(math.floor(rest / (1 + _OVERHEAD)), rest - _LEAST_OVERHEAD)
+    heap = min(math.floor(rest / (1 + _OVERHEAD)), rest - _LEAST_OVERHEAD) // MIB * MIB
     return _Room(task_cores, memory, max(_LEAST_JVM_PER_TASK, heap), why)
 
 

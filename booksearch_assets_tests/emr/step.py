@@ -19,7 +19,7 @@ from booksearch_assets_tests.emr.serverless import BUCKET, REGION, ROLE
 from booksearch_assets_tests.emr.stages.tally import TallyParams
 
 YEARS = dg.StaticPartitionsDefinition(["2019", "2020", "2021", "2022"])
-_TUNING = SparkTuning(driver_memory="512m", shuffle_partitions=2)
+_TUNING = {"driver_memory": "512m", "shuffle_partitions": 2}
 ENTRY_POINT = """
 from booksearch_assets.emr.payload import main
 
@@ -38,6 +38,7 @@ class Step:
     entry_point: str = "tally.py"
     stage: str = "tally"
     retries: int = 0
+    tuning: dict[str, Any] = field(default_factory=dict)
 
     def instance_on_disk(self) -> dg.DagsterInstance:
         """An instance that other threads and processes may open too, and that takes longer to make."""
@@ -68,7 +69,8 @@ class Step:
         def rows(
             context: dg.AssetExecutionContext, spark: dg.ResourceParam[SparkLauncher]
         ) -> dg.MaterializeResult:
-            report = spark.run(self.stage, self.params, _TUNING, Work(10, 1000), context)
+            tuning = SparkTuning(**{**_TUNING, **self.tuning})
+            report = spark.run(self.stage, self.params, tuning, Work(10, 1000), context)
             return dg.MaterializeResult(metadata={"report": report.to_json()})
 
         return rows

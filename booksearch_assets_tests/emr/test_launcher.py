@@ -30,6 +30,9 @@ def test_a_stage_within_its_budget_runs_as_a_job_and_its_report_says_what_it_cos
     assert figures["billed_vcpu_hours"] == 2.0
     # 2 vCPU-hours, 8 GB-hours and 1 GB-hour of storage at the prices of us-east-1.
     assert figures["estimated_cost_usd"] == pytest.approx(0.1516, abs=1e-4)
+    assert figures["planned_tasks"] == 4
+    assert "About $0.01, by list prices of us-east-1" in figures["plan"]
+    assert figures["actual_to_predicted_usd"] > 1
     assert figures["rows_per_dollar"] == round(3 / (2 * 0.052624 + 8 * 0.0057785 + 0.000111))
     assert step.times_run == 1
 
@@ -182,6 +185,19 @@ def test_a_job_past_its_budget_is_cancelled(
     result = step.run()
     assert service.states(step.application_id) == ["CANCELLED"]
     assert "OverBudget" in failure_of(result) and "its budget is $10.00" in failure_of(result)
+
+
+def test_a_plan_that_costs_more_than_the_budget_of_its_run_starts_no_job(
+    make_step: MakeStep, service: LocalServerless
+) -> None:
+    # A driver and one executor, for the time that they take to start, cost most of a cent.
+    step = make_step({"budget_usd": 50.0}, retries=2)
+    step.tuning = {"budget_usd": 0.001}
+    result = step.run()
+    error = failure_of(result)
+    assert "OverBudget: this run is predicted to cost $0.01, and its budget is $0.00" in error
+    assert "raise budget_usd" in error
+    assert service.faults[step.application_id].calls.count("start") == 0
 
 
 def test_a_budget_without_a_price_starts_nothing(make_step: MakeStep) -> None:
