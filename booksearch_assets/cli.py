@@ -30,6 +30,7 @@ def _explained(command: _F) -> _F:
         from booksearch_assets.clip.bundle import BundleError
         from booksearch_assets.clip.fetch import FetchError
         from booksearch_assets.java import JavaMissing
+        from booksearch_assets.search.query import ItemNotFound
         from booksearch_assets.tables.lake import LakeError
         from booksearch_assets.vectorstores.errors import VectorStoreError
 
@@ -42,6 +43,7 @@ def _explained(command: _F) -> _F:
             FetchError,
             VectorStoreError,
             JavaMissing,
+            ItemNotFound,
             OSError,
             ValueError,
         ) as error:
@@ -72,36 +74,77 @@ def demo(editions: int | None) -> None:
 @click.option(
     "--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Search by this picture."
 )
+@click.option(
+    "--like", metavar="EDITION", help="Search for covers like that of this edition, such as OL7353617M."
+)
+@click.option("--without", metavar="TEXT", help="Keep away from this.")
 @click.option("--year", "years", metavar="2015..2020", help="Only books published in these years.")
+@click.option("--pages", metavar="100..300", help="Only books with so many pages.")
+@click.option("--author", help="Only books by this author: the whole name.")
+@click.option("--subject", help="Only books with this subject.")
+@click.option("--language", metavar="CODE", help="Only books in this language, such as eng.")
+@click.option(
+    "--mode",
+    type=click.Choice(["semantic", "lexical", "hybrid"]),
+    help="Compare meanings, words, or both. Both for a text alone.",
+)
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many results.")
+@click.option("--more", is_flag=True, help="The next page of the last search.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Save the covers found as one picture."
 )
 @_explained
 def search(
-    text: str | None, image: Path | None, years: str | None, k: int, as_json: bool, sheet: Path | None
+    text: str | None,
+    image: Path | None,
+    like: str | None,
+    without: str | None,
+    years: str | None,
+    pages: str | None,
+    author: str | None,
+    subject: str | None,
+    language: str | None,
+    mode: str | None,
+    k: int,
+    more: bool,
+    as_json: bool,
+    sheet: Path | None,
 ) -> None:
-    """Search the published collection by TEXT, by picture, or by both."""
-    from booksearch_assets.search.query import BookFilters, Query, YearRange
-    from booksearch_assets.search.shell import open_search, print_results, save_sheet
+    """Search the published collection by TEXT, by picture, by an edition, or by several of them."""
+    from booksearch_assets.search.query import BookFilters, PageRange, Query, SearchMode, YearRange
+    from booksearch_assets.search.shell import LastSearch, open_search, print_results, save_sheet
 
-    if not text and image is None:
-        raise click.UsageError('give a text or --image, as in: booksearch search "a lighthouse in a storm"')
+    if not (text or image or like or more):
+        raise click.UsageError(
+            'give a text or --image, --like or --more, as in: booksearch search "a lighthouse in a storm"'
+        )
     settings = Settings.from_environment()
+    last = LastSearch(settings.home)
     query = Query(
         text=text,
         image=image.read_bytes() if image else None,
-        filters=BookFilters(years=YearRange.parse(years) if years else None),
+        like=like,
+        without=without,
+        filters=BookFilters(
+            years=YearRange.parse(years) if years else None,
+            pages=PageRange.parse(pages) if pages else None,
+            author=author,
+            subject=subject,
+            language=language,
+        ),
+        mode=SearchMode(mode) if mode else None,
         k=k,
+        cursor=last.cursor() if more else None,
     )
     results = open_search(settings).search(query)
+    last.remember(results.next_cursor)
     if as_json:
         click.echo(json.dumps(results.to_json(), ensure_ascii=False, indent=1))
     else:
         print_results(results)
     if sheet:
-        save_sheet(results, settings, sheet, heading=text or str(image))
+        save_sheet(results, settings, sheet, heading=text or like or (str(image) if image else ""))
         click.echo(f"covers: {sheet}", err=as_json)
 
 

@@ -159,6 +159,31 @@ def examine_vector_store(settings: Settings) -> Finding:
     )
 
 
+def examine_embedded_search(settings: Settings) -> Finding:
+    """Whether what is published is small enough to be searched in the process of each reader."""
+    from booksearch_assets.vectorstores.connect import open_store
+    from booksearch_assets.vectorstores.errors import VectorStoreError
+    from booksearch_assets.vectorstores.exact import MOST_NUMBERS
+    from booksearch_assets.vectorstores.milvus_lite import MilvusLiteStore
+
+    subject = "embedded search"
+    try:
+        with open_store(settings.store_uri, settings.store_token(), lock_timeout=5) as store:
+            published = store.published("books")
+            if not isinstance(store, MilvusLiteStore) or published is None:
+                return Finding(subject, True, "not in use")
+            rows, dimension = store.rows(published), store.describe(published).dimension
+    except VectorStoreError:
+        return Finding(subject, True, "not in use, since the vector store cannot be read")
+    return Finding(
+        subject,
+        rows * dimension <= MOST_NUMBERS,
+        f"{rows:,} vectors of {dimension}; meant for {MOST_NUMBERS // dimension:,} at most",
+        "set BOOKSEARCH_MILVUS_URI to a Milvus server and materialise the collection: each process that searches the "
+        "embedded store keeps every vector in memory and reads all of them for every query",
+    )
+
+
 EXAMINATIONS: tuple[Callable[[Settings], Finding], ...] = (
     examine_python,
     examine_java,
@@ -167,4 +192,5 @@ EXAMINATIONS: tuple[Callable[[Settings], Finding], ...] = (
     examine_model,
     examine_lake,
     examine_vector_store,
+    examine_embedded_search,
 )

@@ -16,7 +16,7 @@ from booksearch_assets_tests.clip.conftest import _pristine_clip, clip_bundle, c
 
 __all__ = ["_pristine_clip", "clip_bundle", "clip_folder"]
 
-SUBJECTS = ["python", "java", "memory", "disk", "model bundle", "lake", "vector store"]
+SUBJECTS = ["python", "java", "memory", "disk", "model bundle", "lake", "vector store", "embedded search"]
 
 
 @pytest.fixture
@@ -84,6 +84,25 @@ def test_a_lake_that_holds_something_says_what(environment: dict[str, str], tmp_
     assert _examine(environment)[1]["lake"][1].endswith("holds books/editions")
 
 
+def test_a_collection_too_large_for_the_embedded_store(environment: dict[str, str], tmp_path: Path) -> None:
+    from booksearch_assets.vectorstores.milvus_lite import MilvusLiteStore
+    from booksearch_assets_tests.vectorstores import worlds
+
+    with MilvusLiteStore(tmp_path / "home of books" / "milvus") as store:
+        store.create(worlds.spec("books_1"))
+        store.load("books_1", [worlds.rows(20)])
+        store.seal("books_1")
+        store.publish("books", "books_1")
+    assert _examine(environment)[1]["embedded search"][:2] == (
+        "ok",
+        "20 vectors of 16; meant for 6,250,000 at most",
+    )
+    small = "from booksearch_assets.vectorstores import exact\nexact.MOST_NUMBERS = 19 * 16"
+    mark, found, mend = _examine(environment, small)[1]["embedded search"]
+    assert (mark, found) == ("FAIL", "20 vectors of 16; meant for 19 at most")
+    assert "BOOKSEARCH_MILVUS_URI" in mend
+
+
 def test_what_is_broken_is_told_all_at_once(environment: dict[str, str], tmp_path: Path) -> None:
     for place in ("lake", "milvus"):
         (tmp_path / place).write_text("a file in place of a folder")
@@ -95,7 +114,7 @@ def test_what_is_broken_is_told_all_at_once(environment: dict[str, str], tmp_pat
     too_much = "doctor.DISK_NEEDED_GB = doctor.MEMORY_NEEDED_GB = 10**9"
     no_java = "doctor.find_java = lambda: None"
     code, findings, output = _examine(broken, f"{too_much}\n{no_java}")
-    assert (code, _broken(findings)) == (1, SUBJECTS[1:]), output
+    assert (code, _broken(findings)) == (1, SUBJECTS[1:-1]), output
     assert "JAVA_HOME" not in findings["java"][1]
     assert "17" in findings["java"][2]
     assert "cannot write to the lake" in findings["lake"][1]

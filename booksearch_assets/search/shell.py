@@ -89,6 +89,28 @@ def word_cache(settings: Settings) -> Path:
     return settings.home / "words"
 
 
+class LastSearch:
+    """The cursor of the last search from a shell, kept in `home`, so that the next command can go on with it."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "last-search.cursor"
+
+    def cursor(self) -> str:
+        """Raises `InvalidQuery` where there is no next page."""
+        from booksearch_assets.search.query import InvalidQuery
+
+        text = self._path.read_text() if self._path.exists() else ""
+        if not text:
+            raise InvalidQuery(
+                "there is no next page: the last search showed all it found, or there was none"
+            )
+        return text
+
+    def remember(self, cursor: str | None) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(cursor or "")
+
+
 def print_results(results: SearchResults) -> None:
     """A table of title, author, year and score. Scores only compare results of one search."""
     table = Table("", "title", "author", "year", "score", box=None, pad_edge=False)

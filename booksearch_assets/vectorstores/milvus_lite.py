@@ -58,6 +58,7 @@ LITE = Dialect(
     # Each page costs a walk over all keys, so pages are large.
     page_rows=10_000,
     nested_params=True,
+    scans_few=False,
     # Lite searches every key in Python whatever the index, and its HNSW loses neighbours under a filter.
     default_index=IndexSpec(IndexKind.FLAT),
     call_seconds=600.0,

@@ -21,6 +21,7 @@ SERVER = Dialect(
     batch_rows=5_000,
     page_rows=5_000,
     nested_params=False,
+    scans_few=True,
     default_index=IndexSpec(IndexKind.HNSW),
     call_seconds=60.0,
 )

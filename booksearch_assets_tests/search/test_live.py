@@ -7,16 +7,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from booksearch_assets.cli import main
+from booksearch_assets.search.cursor import Cursor
 from booksearch_assets.search.engine import ModelMismatch, QueryEncoder
 from booksearch_assets.search.live import LiveSearch
 from booksearch_assets.search.publications import Reason
-from booksearch_assets.search.query import Query, SearchResults
+from booksearch_assets.search.query import Query, SearchResults, StaleCursor
 from booksearch_assets.settings import PACKAGE
 from booksearch_assets.tables.lake import Lake
 from booksearch_assets.vectorstores.contract import VectorStore
@@ -182,6 +184,37 @@ def test_a_damaged_version_holds_up_the_change_and_no_query(lite: Releases, tmp_
     assert live.held_up and "is not the snapshot of a collection" in live.held_up
     snapshot.write_bytes(whole)
     assert _number(live.search(QUERY)) == 1
+
+
+def test_a_walk_through_pages_stays_on_its_version(lite: Releases, tmp_path: Path) -> None:
+    first = _publish(lite, 0)
+    live = LiveSearch(lite.store, "books", _letters, cache=tmp_path / "words")
+    page = live.search(QUERY)
+    _publish(lite, 1)
+    assert _number(live.search(QUERY)) == 1
+    second = live.search(Query(cursor=page.next_cursor, k=QUERY.k))
+    assert (_number(second), second.collection) == (0, first)
+    assert not {r.edition_key for r in page.results} & {r.edition_key for r in second.results}
+    # Another process has only the store to go by.
+    again = LiveSearch(lite.store, "books", _letters, cache=tmp_path / "words")
+    assert again.search(replace(QUERY, cursor=page.next_cursor)).results == second.results
+    assert live.facets().collection != first
+    for number in (2, 3):
+        _publish(lite, number)
+    assert first in lite.versions.retain(keep=1).dropped
+    later = LiveSearch(lite.store, "books", _letters)
+    with pytest.raises(StaleCursor, match=f"{first}.*Search again from the first page"):
+        later.search(Query(cursor=page.next_cursor))
+
+
+def test_a_cursor_opens_no_collection_of_another_catalogue(lite: Releases) -> None:
+    _publish(lite, 0)
+    other = _publish(Releases(lite.lake, lite.store, "products"), 1)
+    live = LiveSearch(lite.store, "books", _letters)
+    cursor = live.search(QUERY).next_cursor
+    assert cursor
+    with pytest.raises(StaleCursor):
+        live.search(Query(cursor=replace(Cursor.decode(cursor), collection=other).encode()))
 
 
 def test_a_query_under_way_finishes_on_the_version_it_began_with(lite: Releases) -> None:
