@@ -13,7 +13,7 @@ import os
 import secrets
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +63,8 @@ class Covers:
         self._index = _Index(cache, look_seconds)
         self._thumbnails = thumbnails
         self._memory = _Memory(memory_bytes)
+        self.found: Counter[str] = Counter()
+        """How many covers were found in memory, in the folder of thumbnails, in the lake, or nowhere."""
 
     def cover(self, cover_id: int, width: int | None = None) -> Cover | None:
         """The cover as it was fetched, or no narrower than `width` where it is wider than that.
@@ -71,12 +73,18 @@ class Covers:
         """
         widths = [w for w in THUMBNAIL_WIDTHS if width is not None and w >= width]
         if not widths:
-            return self._original(cover_id)
+            original = self._original(cover_id)
+            self.found["lake" if original else "nowhere"] += 1
+            return original
         key = (cover_id, widths[0])
-        cover = self._memory.get(key) or self._kept(key) or self._made(key)
-        if cover:
-            self._memory.put(key, cover)
-        return cover
+        for place, look in (("memory", self._memory.get), ("folder", self._kept), ("lake", self._made)):
+            cover = look(key)
+            if cover:
+                self.found[place] += 1
+                self._memory.put(key, cover)
+                return cover
+        self.found["nowhere"] += 1
+        return None
 
     def _original(self, cover_id: int) -> Cover | None:
         content = self._index.content(cover_id)

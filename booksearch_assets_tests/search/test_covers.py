@@ -71,6 +71,7 @@ def test_a_thumbnail_is_made_once_and_kept(cache: ShardStore, tmp_path: Path) ->
     kept.unlink()
     assert other.cover(400, 200) is not None
     assert not kept.exists(), "it was in memory"
+    assert other.found == {"folder": 1, "memory": 2}
 
 
 def test_memory_is_bounded(cache: ShardStore, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def build_app(
 ) -> FastAPI:
     """The service over one search. `versions` lists them; `image_urls` is the public internet's by default."""
     metrics, threads = Metrics(), SearchThreads(settings.limits)
+    metrics.watch_covers(covers.found)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from booksearch_assets.search.api.access import client_address
@@ -17,6 +20,19 @@ from booksearch_assets.search.query import SearchResults
 _log = logging.getLogger("booksearch.access")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _NO_ROUTE = "(none)"
+
+
+class _CoversFound(Collector):
+    def __init__(self, found: Mapping[str, int]) -> None:
+        self._found = found
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "booksearch_covers", "Covers that were asked for, by where they were found.", labels=("place",)
+        )
+        for place, count in sorted(dict(self._found).items()):
+            family.add_metric((place,), count)
+        yield family
 
 
 class Metrics:
@@ -43,12 +59,6 @@ class Metrics:
             ("collection", "bundle_id", "model_id"),
             registry=self._registry,
         )
-        self._cache = Gauge(
-            "booksearch_text_cache",
-            "Texts that were found in the cache of vectors (hit), and that had to be encoded (miss).",
-            ("outcome",),
-            registry=self._registry,
-        )
         self._version: tuple[str, str, str] | None = None
 
     def _histogram(self, name: str, text: str) -> Histogram:
@@ -63,9 +73,9 @@ class Metrics:
             self._serving.labels(*version).set(1)
             self._version = version
 
-    def note_text_cache(self, hits: int, misses: int) -> None:
-        self._cache.labels("hit").set(hits)
-        self._cache.labels("miss").set(misses)
+    def watch_covers(self, found: Mapping[str, int]) -> None:
+        """Show what `Covers.found` counts."""
+        self._registry.register(_CoversFound(found))
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format 0.0.4."""

@@ -330,6 +330,8 @@ def test_metrics_count_by_route_and_not_by_path(tmp_path: Path) -> None:
     assert 'booksearch_request_seconds_count{route="/v1/search"} 1.0' in text
     assert "booksearch_encode_seconds_count 1.0" in text and "booksearch_search_seconds_count 1.0" in text
     assert 'booksearch_collection_info{bundle_id="words@1",collection="books_1",model_id="words"} 1.0' in text
+    client.get("/v1/covers/1?width=100")
+    assert 'booksearch_covers_total{place="nowhere"} 1.0' in client.get("/metrics").text
     assert "OL1M" not in text and "no/such" not in text
 
 
