@@ -16,6 +16,7 @@ from booksearch_assets.search.publications import publications
 from booksearch_assets.search.quality.evaluation import Effort, evaluate
 from booksearch_assets.search.quality.opening import open_other, open_version
 from booksearch_assets.search.quality.page import describe, html, tables
+from booksearch_assets.search.quality.plots import plots
 from booksearch_assets.search.quality.report import QualityReport
 from booksearch_assets.search.shell import ALIAS, cover_contents
 from booksearch_assets.search.versions import Versions
@@ -64,7 +65,7 @@ def evaluate_version(
         _print(report)
     if page:
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(html(report), encoding="utf-8")
+        page.write_text(html(report, plots(report)), encoding="utf-8")
         click.echo(f"report: {page}", err=True)
 
 

@@ -4,6 +4,7 @@ that it replaced, with plots and a report page.
 Belongs here: which versions are measured, and how that is shown. Does not: the measures (`search.quality`).
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -34,7 +35,7 @@ class QualityConfig(dg.Config):
         description="At most this many queries of each kind. The intervals narrow with its square root.",
     )
     pictures: int = Field(
-        default=40,
+        default=30,
         ge=1,
         description="Covers that are cropped, blurred, rotated, shrunk and compressed, and searched for. Each is encoded six "
         "times.",
@@ -66,6 +67,7 @@ def build_search_quality(catalogue: Catalogue) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         from booksearch_assets.search.quality.evaluation import Effort, evaluate
         from booksearch_assets.search.quality.opening import open_other, open_version, store_report
+        from booksearch_assets.search.quality.plots import plots
         from booksearch_assets.search.shell import cover_contents
 
         store = lake.open()
@@ -82,8 +84,9 @@ def build_search_quality(catalogue: Catalogue) -> dg.AssetsDefinition:
                 effort=Effort(config.queries, config.pictures, config.prototype_covers),
                 on_progress=log_progress(context),
             )
+        drawn = plots(report)
         pending = store.begin(quality_table(catalogue.name))
-        page = store_report(store, pending, report)
+        page = store_report(store, pending, report, drawn)
         pending.commit(
             rows=report.queries,
             inputs=inputs_of(live),
@@ -97,19 +100,18 @@ def build_search_quality(catalogue: Catalogue) -> dg.AssetsDefinition:
                 "seconds": report.seconds,
                 "inputs": dg.MetadataValue.json(inputs_of(live)),
                 **report.figures(),
-                **_shown(report),
+                **_shown(report, drawn),
             }
         )
 
     return search_quality
 
 
-def _shown(report: "QualityReport") -> dict[str, Any]:
+def _shown(report: "QualityReport", plots: Mapping[str, bytes]) -> dict[str, Any]:
     """The plots and tables of the report page, as Markdown."""
     from booksearch_assets.search.quality.page import describe, tables
-    from booksearch_assets.search.quality.plots import plots
 
-    shown = {title: dg.MetadataValue.md(picture(png)) for title, png in plots(report).items()}
+    shown = {title: dg.MetadataValue.md(picture(png)) for title, png in plots.items()}
     parts = [
         f"### {table.title}\n\n{markdown_table(list(table.header), [list(row) for row in table.rows])}"
         for table in tables(report)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SELF_MATCH_SAMPLE = 500
 SELF_MATCH_SHARE = 0.995
 """Exact indexes reach 1; an approximate one (HNSW on a server) may miss a vector now and then."""
-QUALITY_QUERIES = 1_000
-"""Of each kind: three times those of the report, since this decides, and only asks for texts."""
+QUALITY_QUERIES = 500
+"""Of each kind: more than the report asks, since this decides."""
 
 
 def collection_rules(catalogue: Catalogue) -> list[Rule]:

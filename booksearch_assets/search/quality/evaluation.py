@@ -56,7 +56,7 @@ class Effort:
     """
 
     queries: int = 300
-    pictures: int = 40
+    pictures: int = 30
     prototype_covers: int = 120
     timed: int = 30
     neighbours: int = 60

@@ -5,7 +5,7 @@ Belongs here: finding them in the store and the lake. Does not: measuring (`eval
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from booksearch_assets.clip.encoder import Encoder
 from booksearch_assets.search.engine import ModelMismatch
@@ -66,10 +66,12 @@ def stored_report(lake: Lake, catalogue: str, collection: str) -> QualityReport 
     return None
 
 
-def store_report(lake: Lake, pending: PendingVersion, report: QualityReport) -> str:
-    """Write the figures and the page into a version of the quality table. Returns the place of the page."""
+def store_report(
+    lake: Lake, pending: PendingVersion, report: QualityReport, plots: Mapping[str, bytes]
+) -> str:
+    """Write the figures, and the page with its plots, into a version of the quality table. Returns the place of the page."""
     lake.write_bytes(_place(pending, REPORT_FIGURES), report.to_json())
-    lake.write_bytes(_place(pending, REPORT_PAGE), html(report).encode())
+    lake.write_bytes(_place(pending, REPORT_PAGE), html(report, plots).encode())
     return lake.uri(_place(pending, REPORT_PAGE))
 
 

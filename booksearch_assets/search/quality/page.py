@@ -7,11 +7,10 @@ plots (`plots`).
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 
-from booksearch_assets.search.quality.plots import plots
 from booksearch_assets.search.quality.query_sets import Kind
 from booksearch_assets.search.quality.report import Answers, Comparison, Pairing, QualityReport
 from booksearch_assets.search.quality.systems import SystemName
@@ -100,8 +99,8 @@ def describe(comparison: Comparison) -> str:
     return f"Beside {comparison.other}{note}: {comparison.pairing}{shared}."
 
 
-def html(report: QualityReport) -> str:
-    """The whole page. Opens from any place, with no network."""
+def html(report: QualityReport, plots: Mapping[str, bytes]) -> str:
+    """The whole page, with `plots` as PNG by title. Opens from any place, with no network."""
     facts = {
         "collection": report.collection,
         "model": f"{report.model_id} ({report.bundle_id})",
@@ -118,7 +117,7 @@ def html(report: QualityReport) -> str:
     pictures = "".join(
         f'<figure><figcaption>{escape(title)}</figcaption><img alt="{escape(title)}" '
         f'src="data:image/png;base64,{base64.b64encode(content).decode()}"></figure>'
-        for title, content in plots(report).items()
+        for title, content in plots.items()
     )
     return _PAGE.format(
         title=escape(report.collection),

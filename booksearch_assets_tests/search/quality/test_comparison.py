@@ -171,7 +171,7 @@ def test_a_version_of_another_model_is_measured_with_its_own(
     assert outcome.passed
     assert "is not at hand, and no figures of it are stored" in outcome.figures["compared"]
     pending = deployment.lake.begin(quality_table("books"))
-    store_report(deployment.lake, pending, replace(report, collection=live.facts["collection"]))
+    store_report(deployment.lake, pending, replace(report, collection=live.facts["collection"]), {})
     pending.commit(rows=1, facts={"collection": live.facts["collection"]})
     outcome = deployment.judge(worse)
     assert not outcome.passed

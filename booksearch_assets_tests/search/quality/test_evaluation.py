@@ -69,7 +69,7 @@ def test_a_report_is_read_back_as_it_was(report: QualityReport) -> None:
 
 
 def test_the_page_holds_everything_and_needs_nothing(report: QualityReport) -> None:
-    page = html(report)
+    page = html(report, plots(report))
     assert all(place.startswith("data:") for place in re.findall(r'(?:src|href)="([^"]*)"', page))
     assert "<script" not in page and "@import" not in page
     assert page.count("data:image/png;base64,") == len(plots(report)) == 6
