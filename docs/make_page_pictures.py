@@ -33,7 +33,7 @@ def main() -> int:
     with _service(), sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET.split())
         _save(_opened(chromium, "", DESK), "page")
-        _save(_opened(chromium, "?q=a+ship+in+the+rain&year_from=2018", DESK, "dark"), "page_dark")
+        _save(_opened(chromium, "?q=a+lighthouse&year_from=2018", DESK, "dark"), "page_dark")
         _save(_opened(chromium, "?q=an+owl+at+night", PHONE, "dark", scale=2), "page_phone")
         page = _opened(chromium, "?q=a+blue+whale", DESK)
         _search_with_the_first_cover(page, "in the snow")
