@@ -38,7 +38,5 @@ def compared_figures(
 
 def rate_of_run(plan: SparkPlan, core_seconds: float, seconds: float) -> Rate:
     """What a run of a plan took for each row or byte. What its tasks do not explain is taken to be fixed."""
-    busy = max(1, min(plan.tasks, plan.cores))
-    return Rate.of_run(
-        core_seconds, seconds - plan.offer.startup_seconds - core_seconds / busy, plan.work.units
-    )
+    fixed = seconds - plan.offer.startup_seconds - core_seconds / plan.busy_cores
+    return Rate.of_run(core_seconds, fixed, plan.work.units, plan.work.measure)

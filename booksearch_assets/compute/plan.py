@@ -156,14 +156,18 @@ class SparkPlan:
         return self.executors * (self.offer.executor_cores // self.task_cores)
 
     @property
+    def busy_cores(self) -> int:
+        """The cores that have a task."""
+        return max(1, min(self.tasks, self.cores))
+
+    @property
     def core_seconds(self) -> float:
         return self.work.units * self.rate.core_seconds
 
     @property
     def seconds(self) -> float:
         """From the start of the run to its end."""
-        busy = max(1, min(self.tasks, self.cores))
-        return self.offer.startup_seconds + self.rate.fixed_seconds + self.core_seconds / busy
+        return self.offer.startup_seconds + self.rate.fixed_seconds + self.core_seconds / self.busy_cores
 
     def explain(self) -> str:
         """Why the plan is as it is, a sentence or two a line."""
@@ -175,9 +179,9 @@ class SparkPlan:
         if self.work.measure is Measure.BYTE:
             each = f"{memory_words(1 / rate.core_seconds)} a second" if rate.core_seconds else "no time"
         said = (
-            f"About {_duration(self.seconds)}: {_duration(self.core_seconds)} of work for one core "
-            f"({each}; {rate.source}, over {rate.units:,} {self.work.measure}s) on {min(self.tasks, self.cores)} cores, "
-            f"and {_duration(self.offer.startup_seconds + rate.fixed_seconds)} to start and finish."
+            f"About {_duration(self.seconds)}: {_duration(self.core_seconds)} of work for one core ({each}, {rate.source}) "
+            f"on {self.busy_cores} cores, and {_duration(self.offer.startup_seconds + rate.fixed_seconds)} to start and "
+            "finish."
         )
         if self.work.units > _FAR * rate.units:
             said += " The rate is of much less than this: a rough guess."

@@ -40,9 +40,9 @@ class Measure(StrEnum):
 
 @dataclass(frozen=True)
 class Rate:
-    """`core_seconds` for each row or byte, and `fixed_seconds` for each run; measured over so many `units`.
+    """`core_seconds` for each row or byte, and `fixed_seconds` for each run. It is that of a run of so many `units`.
 
-    `source` says when and how.
+    `source` says when and how it was measured.
     """
 
     core_seconds: float
@@ -51,10 +51,10 @@ class Rate:
     source: str
 
     @classmethod
-    def of_run(cls, core_seconds: float, fixed_seconds: float, units: int) -> Rate:
+    def of_run(cls, core_seconds: float, fixed_seconds: float, units: int, measure: Measure) -> Rate:
         """The rate of a run that has just ended."""
-        today = f"{datetime.now(UTC):%Y-%m-%d}"
-        return cls(core_seconds / units, max(0.0, fixed_seconds), units, f"measured on {today}")
+        source = f"measured on {datetime.now(UTC):%Y-%m-%d} over {units:,} {measure}s"
+        return cls(core_seconds / units, max(0.0, fixed_seconds), units, source)
 
 
 @dataclass(frozen=True)
@@ -104,4 +104,4 @@ def default_rate(stage: str) -> Rate:
     table = json.loads(files("booksearch_assets.compute").joinpath("rates.json").read_text("utf-8"))
     rates = table["stages"]
     rate = Rate(**rates.get(stage, rates["filtered_fiction"]))
-    return replace(rate, source=f"default {rate.source}")
+    return replace(rate, source=f"a default {rate.source}")

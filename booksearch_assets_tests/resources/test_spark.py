@@ -74,11 +74,11 @@ def test_a_run_is_predicted_by_the_one_before(tmp_path: Path) -> None:
         Elsewhere().run("cover_embeddings", None, SparkTuning(), work, lake=Lake(str(tmp_path))).figures
         for _ in range(2)
     )
-    # By the default rate first: 125 ms a row, and 10 s besides.
-    assert (first["predicted_seconds"], first["actual_seconds"]) == (35.0, 40.0)
+    # By the default rate first: 126 ms a row, and 10 s besides.
+    assert (first["predicted_seconds"], first["actual_seconds"]) == (35.2, 40.0)
     assert (second["predicted_seconds"], second["actual_to_predicted_seconds"]) == (40.0, 1.0)
     assert (second["planned_tasks"], second["tasks_run"]) == (32, 32)
-    assert "200 ms a row; measured on 20" in second["plan"]
+    assert "200 ms a row, measured on 20" in second["plan"]
 
 
 def test_a_model_that_fits_nowhere_fails_the_step_for_good() -> None:
