@@ -24,7 +24,7 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 _DEAR = {
     "graph": re.compile(r"\b(spark: |materialised\b|changeable\b)"),
     "milvus": re.compile(r"\bmark\.milvus\b"),
-    "quality": re.compile(r"\bSmallWorld\b|\bMeasured\b"),
+    "quality": re.compile(r"\bSmallWorld\b"),
 }
 """What is dear to make, a JVM with a graph, a server, and painted covers with their vectors, by how a test file asks for it."""
 
