@@ -125,7 +125,7 @@ def _prices(rate: Rate, price: Price) -> str:
     return (
         f"{price.region}: {price.vcpu_hour} USD for a vCPU-hour, {price.memory_gb_hour} USD for a GB-hour of memory, as "
         f"of {price.as_of} (`booksearch_assets/emr/prices.json`). {1 / rate.core_seconds:.1f} covers a second per core: "
-        f"{rate.source.removeprefix('default ')} (`booksearch_assets/compute/rates.json`)."
+        f"{rate.source} (`booksearch_assets/compute/rates.json`)."
     )
 
 
