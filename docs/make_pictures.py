@@ -1,7 +1,8 @@
 """Make the pictures of the documentation from a finished demo: `python docs/make_pictures.py`.
 
-Needs Chromium on PATH. The search picture is the demo's own contact sheet; the others are pages of the Dagster UI,
-which this starts on a copy of the demo and stops again. In the copy, the covers service fails before the last years,
+Needs Chromium on PATH and the test packages. The search picture is the demo's own contact sheet, and those of the search
+page are made by `make_page_pictures`; the others are pages of the Dagster UI, which this starts on a copy of the demo and
+stops again. In the copy, the covers service fails before the last years,
 so that the partitions show what a partial failure looks like.
 """
 
@@ -25,6 +26,7 @@ from urllib.request import urlopen
 
 import aiohttp
 import dagster as dg
+import make_page_pictures
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,6 +36,8 @@ from booksearch_assets.definitions import build_defs
 from booksearch_assets.instance import use_instance
 from booksearch_assets.materialize import run_config, run_job
 from booksearch_assets.resources.open_library import OpenLibraryResource
+from booksearch_assets.search.quality.opening import stored_report
+from booksearch_assets.search.quality.plots import plots
 from booksearch_assets.settings import Settings
 from booksearch_assets.tables.lake import Lake
 
@@ -43,6 +47,12 @@ PAGES = {
     "graph": "/asset-groups/",
     "embeddings": "/assets/books/cover_embeddings?view=partitions",
     "checks": "/assets/books/collection?view=checks",
+}
+QUALITY_PLOTS = {
+    "Known items: is the right cover found?": "recall",
+    "Subjects: nDCG@10 beside the baselines": "subjects",
+    "Spoilt pictures: does the same book come first?": "robustness",
+    "Latency of one query": "latency",
 }
 PAGES_AFTER_A_FAILURE = {"partial_failure": "/assets/books/cover_images?view=partitions"}
 PLOT_PAGE, PLOT = "/assets/books/cover_urls?view=events", "heights_histogram"
@@ -60,6 +70,8 @@ DEBUGGING_PORT = 9333
 def main() -> int:
     demo = Settings.from_environment()
     shutil.copyfile(demo.home / "search-1.png", IMAGES / "search.png")
+    save_quality_plots(Lake(demo.lake))
+    make_page_pictures.main()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         shutil.copytree(demo.home, home)
@@ -72,6 +84,18 @@ def main() -> int:
         with _ui():
             _photograph(PAGES_AFTER_A_FAILURE)
     return 0
+
+
+def save_quality_plots(lake: Lake) -> None:
+    """The plots of the last measurement of search quality, as `docs/quality.md` names them."""
+    report = stored_report(lake, "books", lake.resolve("books/search_quality").facts["collection"])
+    if report is None:
+        raise SystemExit(
+            "the lake holds no report of search quality; run: booksearch materialize books/search_quality"
+        )
+    drawn = plots(report)
+    for title, name in QUALITY_PLOTS.items():
+        (IMAGES / f"quality_{name}.png").write_bytes(drawn[title])
 
 
 class OutOfService(OpenLibraryResource):
