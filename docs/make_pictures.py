@@ -1,9 +1,9 @@
 """Make the pictures of the documentation from a finished demo: `python docs/make_pictures.py`.
 
 Needs Chromium on PATH and the test packages. The search picture is the demo's own contact sheet, and those of the search
-page are made by `make_page_pictures`; the others are pages of the Dagster UI, which this starts on a copy of the demo and
-stops again. In the copy, the covers service fails before the last years,
-so that the partitions show what a partial failure looks like.
+page are made by `make_page_pictures`; the plots of quality are those of the last measurement; the others are pages of the
+Dagster UI, which this starts on a copy of the demo and stops again. In the copy, the covers service fails before the last
+years, so that the partitions show what a partial failure looks like.
 """
 
 from __future__ import annotations
