@@ -18,11 +18,13 @@ import sys
 import sysconfig
 import tarfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Djava.net.preferIPv4Stack=true"
+_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
 _MOUNTED = "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme"
 _EXECUTOR = b"CoarseGrainedExecutorBackend"
+_WORKER = b"pyspark.daemon"
 _MEMORY_MB = 1024
 
 Command = tuple[list[str], dict[str, str]]
@@ -58,6 +60,9 @@ def cluster_driver(objects: Path) -> Driver:
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.enabled": "false",
+            # Compiling a query takes longer than these few rows.
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.sql.codegen.factoryMode": "NO_CODEGEN",
             "spark.hadoop.fs.s3.impl": _MOUNTED,
             # The other one writes a checksum beside each file, which S3 would show.
             "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
@@ -86,27 +91,31 @@ def cluster_driver(objects: Path) -> Driver:
 
 
 def executors_of(driver: int) -> list[int]:
-    """The process ids of the executors of a driver, which leads a session of its own."""
+    """The process ids of the executors of a driver."""
+    return [pid for pid, command in _processes_of(driver) if _EXECUTOR in command]
+
+
+def workers_of(driver: int) -> list[int]:
+    """The process ids of the Python workers on executors, and of those that they are forked from."""
+    return [pid for pid, command in _processes_of(driver) if _WORKER in command]
+
+
+def end_session(driver: int) -> None:
+    """Kill what is left of the processes of a job."""
+    for pid, _ in _processes_of(driver):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _processes_of(driver: int) -> list[tuple[int, bytes]]:
+    """The processes of a job, by id, with their command lines; its driver leads a session of its own."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
-                if os.getsid(int(entry.name)) == driver and _EXECUTOR in (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                continue
+            with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+                if os.getsid(int(entry.name)) == driver:
+                    found.append((int(entry.name), (entry / "cmdline").read_bytes()))
     return sorted(found)
-
-
-def end_session(leader: int) -> None:
-    """Kill what is left of the processes of a job."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if os.getsid(int(entry.name)) == leader:
-                    os.kill(int(entry.name), signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                continue
 
 
 def _unpack(archive: str, objects: Path, folder: Path) -> None:
