@@ -112,6 +112,8 @@ def main() -> int:
             recall = asyncio.run(_recall(address, vectors))
             print(f"recall@{K}: {recall}", flush=True)
             one = asyncio.run(_load(address, 1, min(10.0, arguments.seconds), arguments.books))
+            # Threads and caches are filled by then.
+            asyncio.run(_load(address, arguments.clients, arguments.seconds / 4, arguments.books))
             before, busy = _memory_mb(pid), _cpu_seconds(pid)
             many = asyncio.run(_load(address, arguments.clients, arguments.seconds, arguments.books))
             after, busy = _memory_mb(pid), _cpu_seconds(pid) - busy
