@@ -165,6 +165,11 @@ class EmrServerlessLauncher(SparkLauncher):
             watch(jobs, job_run_id, lambda _: None, self.poll_seconds, self._outage)
         if not left.job_run_id:
             budget.require_room_for(predicted_usage(plan))
+            if plan.seconds > 60 * self.timeout_minutes:
+                context.log.warning(
+                    f"the plan takes longer than the {self.timeout_minutes} minutes after which the job is ended: raise "
+                    "max_executors, or timeout_minutes of the launcher"
+                )
             if self.staging:
                 self._require_uploaded(model, s3)
         folder = JobFolder.of(self.jobs_uri, left.name)
