@@ -10,6 +10,7 @@ Belongs here: the life of an index. Does not: what only Serverless lacks (`opens
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from booksearch_assets.vectorstores.checked_store import CheckedStore
-from booksearch_assets.vectorstores.contract import CollectionSpec, IndexKind, VectorIndex
+from booksearch_assets.vectorstores.contract import CollectionSpec, IndexKind, VectorIndex, checked_name
 from booksearch_assets.vectorstores.errors import StoreUnavailable, VectorStoreError
 from booksearch_assets.vectorstores.filters import Filter
 from booksearch_assets.vectorstores.opensearch_bulk import BulkWriter
@@ -40,6 +41,9 @@ from booksearch_assets.vectorstores.rows import checked_batches
 _BATCH_ROWS = 2_000
 _MERGE_SECONDS = 6 * 3600.0
 _POLL_SECONDS = 0.2
+_SLOW_CALL_SECONDS = 900.0
+
+_log = logging.getLogger(__name__)
 
 
 class OpenSearchStore(CheckedStore):
@@ -54,6 +58,18 @@ class OpenSearchStore(CheckedStore):
     def collections(self) -> list[str]:
         return sorted(name for name in map(collection_name, self._indexes()) if name)
 
+    def published(self, alias: str) -> str | None:
+        holders = sorted(self._holders(index_name(checked_name(alias, "alias"))))
+        if not holders:
+            return None
+        name = collection_name(holders[0])
+        if name is None or len(holders) > 1:
+            raise VectorStoreError(
+                f"{self.where}: the alias {alias!r} points at {', '.join(holders)}, where booksearch points it at one "
+                "collection; publish a version under it again"
+            )
+        return name
+
     def close(self) -> None:
         self._open.clear()
         self._client.close()
@@ -64,17 +80,13 @@ class OpenSearchStore(CheckedStore):
             return dict(self._client.indices.get_alias())
 
     def _aliases(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for index, told in self._indexes().items():
-            target = collection_name(index)
-            for alias in filter(None, map(collection_name, told["aliases"])):
-                if target is None or alias in found:
-                    raise VectorStoreError(
-                        f"{self.where}: the alias {alias!r} points at {index!r}, which booksearch did not do; publish a "
-                        "version under it again"
-                    )
-                found[alias] = target
-        return found
+        # Others may have aliases here too, over as many indexes as they like.
+        return {
+            alias: target
+            for index, told in self._indexes().items()
+            if (target := collection_name(index))
+            for alias in filter(None, map(collection_name, told["aliases"]))
+        }
 
     def _is_sealed(self, name: str) -> bool:
         return name in self._open or self._collection(name).sealed
@@ -127,7 +139,7 @@ class OpenSearchStore(CheckedStore):
         """Bring every row where searches find it, for good."""
         name, index = collection.spec.name, index_name(collection.spec.name)
         with self._calling(f"seal collection {name!r}"):
-            self._client.indices.refresh(index=index)
+            self._client.indices.refresh(index=index, request_timeout=_SLOW_CALL_SECONDS)
             # As a task: the load balancers of AWS hang up on calls longer than a minute.
             started = self._client.indices.forcemerge(
                 index=index, max_num_segments=1, params={"wait_for_completion": "false"}
@@ -135,12 +147,23 @@ class OpenSearchStore(CheckedStore):
         self._wait_for(started["task"], f"merge the segments of {name!r}")
         with self._calling(f"seal collection {name!r}"):
             # From here on searches walk the merged segment.
-            self._client.indices.refresh(index=index)
+            self._client.indices.refresh(index=index, request_timeout=_SLOW_CALL_SECONDS)
         self._change_settings(name, SEALED_SETTINGS)
         if collection.engine is Engine.FAISS and collection.index.kind is IndexKind.HNSW:
+            self._warm_up(name)
+
+    def _warm_up(self, name: str) -> None:
+        """Have Faiss read the graph into its memory now, and not during the first searches."""
+        try:
             with self._calling(f"warm up collection {name!r}"):
-                # Faiss reads its graphs into memory of its own, else during the first search.
-                self._client.transport.perform_request("GET", f"/_plugins/_knn/warmup/{index}")
+                self._client.transport.perform_request(
+                    "GET",
+                    f"/_plugins/_knn/warmup/{index_name(name)}",
+                    params={"request_timeout": _SLOW_CALL_SECONDS},
+                )
+        except StoreUnavailable as error:
+            # The collection is whole without it; a load balancer may hang up while a large graph is read.
+            _log.warning("the first searches of %s will be slow: %s", name, error)
 
     def _wait_for(self, task: str, doing: str) -> None:
         deadline = time.monotonic() + _MERGE_SECONDS

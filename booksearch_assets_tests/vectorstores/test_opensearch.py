@@ -100,8 +100,9 @@ def test_an_index_that_others_made_is_left_alone(store: OpenSearchStore, name: s
     client_of(store).indices.put_alias(index=name, name=f"{name}_live")
     client_of(store).indices.create(index=f"{name}_b")
     client_of(store).indices.put_alias(index=f"{name}_b", name=f"{name}_live")
-    with pytest.raises(VectorStoreError, match=f"'{name}_live' points at"):
+    with pytest.raises(VectorStoreError, match=f"'{name}_live' points at {name}, {name}_b, where"):
         store.published(f"{name}_live")
+    assert store.published(f"{name}_ours") is None
     client_of(store).indices.delete(index=f"{name},{name}_b")
 
 
