@@ -27,6 +27,7 @@ from booksearch_assets.compute.cover_embeddings import (
     embed_slice,
     run,
     vectors_cache,
+    without_done,
 )
 from booksearch_assets.tables.books import COVER_BYTES, EMBEDDING_REJECTIONS
 from booksearch_assets.tables.counts import Counts
@@ -102,6 +103,19 @@ def test_a_slice_gives_each_readable_cover_its_own_vector(
     assert rejected.schema.equals(EMBEDDING_REJECTIONS.schema)
     assert sorted(rejected["cover_id"].to_pylist()) == sorted(BROKEN)
     assert all(rejected["reason"].to_pylist())
+    _expect_all(params, clip_bundle, pictures)
+
+
+def test_what_an_earlier_attempt_at_the_work_embedded_is_not_embedded_again(
+    params: CoverEmbeddingsParams, clip_bundle: Bundle, pictures: list[Image.Image]
+) -> None:
+    assert without_done(params) == params
+    embed_slice(params, 0, 20)
+    left = without_done(params)
+    kept = pq.read_table(left.work)["cover_id"].to_pylist()
+    assert left.rows == len(kept)
+    assert sorted(kept) == sorted(set(range(33)) - _vectors(params, clip_bundle).keys() | BROKEN.keys())
+    embed_slice(left, 0, left.rows)
     _expect_all(params, clip_bundle, pictures)
 
 

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from booksearch_assets.emr.calls import Patience, aws_client
-from booksearch_assets.emr.messages import JobContext, JobFolder, JobMessages, split_s3
+from booksearch_assets.emr.messages import JobContext, JobFolder, JobMessages, has_report, split_s3
 from booksearch_assets.tables.counts import Counts, StageReport
 from booksearch_assets_tests.emr.serverless import BUCKET, REGION, LocalServerless
 
@@ -53,6 +53,16 @@ def test_each_message_is_handed_on_once_and_a_new_reader_begins_again(
         assert [next(iter(payload)) for payload in listener.heard] == ["usage", "report", "note"]
         assert reader.report == REPORT
         assert reader.used.memory_gb_hours == 4
+
+
+def test_a_job_has_reported_once_any_of_its_messages_is_a_report(
+    service: LocalServerless, folder: JobFolder
+) -> None:
+    s3 = aws_client("s3", REGION)
+    say(service, folder, 1, {"usage": {}})
+    assert not has_report(s3, folder, QUICK)
+    say(service, folder, 2, {"note": 1}, {"report": REPORT.to_json()})
+    assert has_report(s3, folder, QUICK)
 
 
 def test_a_fault_of_s3_puts_reading_off_and_loses_nothing(
