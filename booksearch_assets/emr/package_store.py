@@ -105,7 +105,7 @@ def require_package(archive: str, code: str, s3: Any, patience: Patience) -> Non
 
 @dataclass(frozen=True)
 class ShippedModel:
-    """The uploaded model bundle that Spark unpacks beside the executors of one job, into a folder named by its id."""
+    """The uploaded model bundle that Spark unpacks beside driver and executors of one job, in a folder named by its id."""
 
     uri: str
     bundle_id: str
@@ -122,7 +122,7 @@ class ShippedModel:
         return cls(bundle_uri(staging, bundle_id), bundle_id)
 
     def parameters(self, params: Any) -> Any:
-        """The parameters for executors. A job of another model has others, and is another job."""
+        """The parameters for that job. A job of another model has others, and is another job."""
         return replace(params, bundle=f"./{self.bundle_id}")
 
     def settings(self, spark: Mapping[str, str]) -> dict[str, str]:
