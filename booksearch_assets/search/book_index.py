@@ -19,9 +19,9 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -72,8 +72,7 @@ ANALYZE;
 """
 
 
-@dataclass(frozen=True)
-class Edition:
+class Edition(NamedTuple):
     """An edition with what decides whether another is the same book. `work_key` is "" for an orphan."""
 
     key: str
@@ -124,7 +123,7 @@ class BookIndex:
     def find(
         self, text: str, without: str, filters: BookFilters, limit: int, telling_only: bool = False
     ) -> list[Edition]:
-        """Editions with the telling words of `text`, and not all those of `without`: exact titles first, then by BM25.
+        """Editions with the telling words of `text`, and not all those of `without`, by BM25.
 
         Every such word must be there, in the title, an author or a subject. Where a large share of the books have each
         word, all of them must be there, or nothing is found if `telling_only`. The text is never read as an FTS
@@ -138,11 +137,19 @@ class BookIndex:
         unwanted = folded(without).split()
         if unwanted:
             match = f"({match}) NOT ({' AND '.join(map(_quoted, unwanted))})"
-        where, values = self._conditions(filters)
+        if filters:
+            where, values = self._conditions(filters)
+            return self._editions(
+                "SELECT b.edition_key, b.work_key, b.picture_id FROM words JOIN books b ON b.id = words.rowid "
+                f"WHERE words MATCH ? AND {where} ORDER BY bm25(words, ?, ?, ?), b.id LIMIT ?",
+                (match, *values, *WEIGHTS.values(), limit),
+            )
+        # Without a filter only the best need to be looked up.
         return self._editions(
-            "SELECT b.edition_key, b.work_key, b.picture_id FROM words JOIN books b ON b.id = words.rowid "
-            f"WHERE words MATCH ? AND {where} ORDER BY b.title = ? DESC, bm25(words, ?, ?, ?), b.id LIMIT ?",
-            (match, *values, folded(text), *WEIGHTS.values(), limit),
+            "SELECT b.edition_key, b.work_key, b.picture_id FROM (SELECT rowid, bm25(words, ?, ?, ?) AS gain "
+            "FROM words WHERE words MATCH ? ORDER BY gain, rowid LIMIT ?) w "
+            "JOIN books b ON b.id = w.rowid ORDER BY w.gain, w.rowid",
+            (*WEIGHTS.values(), match, limit),
         )
 
     def same_book(self, edition: Edition, filters: BookFilters) -> list[Edition]:

@@ -219,7 +219,10 @@ class SearchEngine:
         query = cursor.query
         text, without = query.text or "", query.without or ""
         if query.effective_mode is SearchMode.LEXICAL:
-            return by_words(find_words(self._index, self._books, text, without, query.filters, MAX_WINDOW))
+            return by_words(
+                find_words(self._index, self._books, text, without, query.filters, MAX_WINDOW),
+                self._books.titled(text, query.filters, FUSED_DEPTH),
+            )
         assert cursor.vector is not None
         meaning = by_meaning(self._index, cursor.vector, store_filter(query.filters))
         if query.effective_mode is SearchMode.SEMANTIC:

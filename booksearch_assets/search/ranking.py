@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +31,7 @@ _RRF_K = 60
 """The constant of reciprocal rank fusion (Cormack, Clarke & Büttcher 2009): how little the first ranks stand out."""
 
 
-@dataclass(frozen=True)
-class Ranked:
+class Ranked(NamedTuple):
     """An edition at its place. `score` is the cosine, None where only words were compared."""
 
     edition: Edition
@@ -53,8 +53,9 @@ def by_meaning(index: VectorIndex, vector: np.ndarray, filter: Filter | None) ->
             return
 
 
-def by_words(editions: Iterable[Edition]) -> Iterator[Ranked]:
-    """Editions in the order that the words gave them."""
+def by_words(words: Iterable[Edition], titled: Iterable[Edition]) -> Iterator[Ranked]:
+    """Editions titled exactly so, then those that have the words, in the order that these gave them."""
+    editions = dict.fromkeys(chain(titled, words))
     return (Ranked(edition, None, MatchedBy.LEXICAL) for edition in editions)
 
 
