@@ -285,6 +285,9 @@ class EmrServerlessLauncher(SparkLauncher):
             "spark.default.parallelism": str(plan.cores),
             "spark.dynamicAllocation.initialExecutors": str(plan.executors),
             "spark.dynamicAllocation.maxExecutors": str(plan.executors),
+            # Else Arrow asks for the region of a bucket in us-east-1, which no private subnet of another region reaches.
+            "spark.emr-serverless.driverEnv.AWS_REGION": self.region,
+            "spark.executorEnv.AWS_REGION": self.region,
         }
         if self.archive:
             python = "./environment/bin/python"
