@@ -27,6 +27,4 @@ def find_words(
     hits = index.search_words(
         text, limit, WEIGHTS, without, store_filter(filters), fields=("work_key", "picture_id")
     )
-    found = [Edition(hit.key, hit.fields["work_key"], hit.fields["picture_id"]) for hit in hits]
-    titled = [] if telling_only else books.titled(text, filters, limit)
-    return list(dict.fromkeys([*titled, *found]))[:limit]
+    return [Edition(hit.key, hit.fields["work_key"], hit.fields["picture_id"]) for hit in hits]
