@@ -2,7 +2,7 @@
 
 import { useToken } from "./api.js";
 import { announce, at, make } from "./dom.js";
-import { filtersInUse, withoutFilters, writeState } from "./state.js";
+import { filtersInUse, withChanges, withoutFilters, writeState } from "./state.js";
 
 let waiting = null;
 
@@ -24,9 +24,15 @@ export function showNothingFound(state) {
 }
 
 /** Say a problem in words, with the way on. `retry` asks again. */
-export function showProblem(problem, retry) {
+export function showProblem(problem, state, retry) {
   if (problem.kind === "unauthorized") {
     showToken(problem, retry);
+    return;
+  }
+  if (problem.kind === "picture-gone") {
+    const words = state.q ? "Search by the words alone" : "Start again";
+    show(problem.title, problem.detail, make("a", { className: "go", href: writeState(withChanges(state, { image: "" })) || "./", textContent: words }));
+    announce(problem.title);
     return;
   }
   const button = make("button", { className: "go", textContent: "Try again", onclick: retry });

@@ -71,7 +71,7 @@ async function loadPage() {
     removeSkeletons();
     if (!(problem instanceof Problem)) throw problem;
     const stale = problem.kind === "stale-cursor";
-    showProblem(problem, stale ? () => showResults(page.state, { again: true }) : loadPage);
+    showProblem(problem, page.state, stale ? () => showResults(page.state, { again: true }) : loadPage);
     return false;
   }
 }
