@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from booksearch_assets.search.batching import TextBatches
 from booksearch_assets.search.book_index import BookIndex, Edition
 from booksearch_assets.search.books_collection import FIELDS, store_filter
 from booksearch_assets.search.cursor import Cursor, picture_digest, same_question, steady
@@ -95,6 +96,7 @@ class SearchEngine:
                 "it. Materialise the collection again"
             )
         self._index, self._encoder = index, encoder
+        self._encode_texts = TextBatches(encoder.encode_texts)
         self._books = books or BookIndex.temporary(index)
 
     @property
@@ -196,7 +198,7 @@ class SearchEngine:
         text, without = (query.text or "").strip(), (query.without or "").strip()
         framed = [prompts(words, query.template) for words in (text, without) if words]
         if framed:
-            vectors = self._encoder.encode_texts([prompt for each in framed for prompt in each])
+            vectors = self._encode_texts([prompt for each in framed for prompt in each])
             means = [_unit(part.mean(axis=0)) for part in np.split(vectors, len(framed))]
             if without:
                 parts.append(-WITHOUT_WEIGHT * means.pop())
