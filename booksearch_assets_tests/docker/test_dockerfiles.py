@@ -66,8 +66,8 @@ def test_requirements_agree_with_the_versions_that_were_tested() -> None:
 def test_the_archive_has_what_the_stages_import_and_no_more() -> None:
     modules = [PACKAGE / name for name in job_files() if name.endswith(".py")]
     imported = {module for path in modules for module in _imports(path)} - OF_EMR
-    # Installed with transformers, which loads the tokenizer with it.
-    needed = imported | {"tokenizers"}
+    # Installed with transformers, which loads the tokenizer with it; and what PySpark refuses mapInArrow without.
+    needed = imported | {"tokenizers", "pandas"}
     listed = _requirements(DOCKER / "emr" / "requirements.txt")
     assert set(listed) == {INSTALLED_AS.get(module, module) for module in needed}
     assert not any(listed.values()) and listed.keys() <= CONSTRAINTS.keys()
