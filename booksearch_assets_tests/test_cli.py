@@ -119,6 +119,20 @@ def test_a_search_from_a_shell_prints_and_draws_what_it_finds(
     assert code == 0
     assert len(found["results"]) == 3
     assert all(2020 <= result["year"] <= 2022 for result in found["results"])
+    code, output = _call("search", "--more", "-k", "3", "--json", **environment)
+    assert code == 0, output
+    following = json.loads(output)["results"]
+    assert [result["rank"] for result in following] == [4, 5, 6]
+    assert all(2020 <= result["year"] <= 2022 for result in following)
+    like = found["results"][0]["edition_key"]
+    code, output = _call("search", "--like", like, "--subject", "no such", "--json", **environment)
+    assert (code, json.loads(output)["results"]) == (0, [])
+    code, output = _call("search", "--more", **environment)
+    assert code == 1
+    assert "there is no next page" in output
+    code, output = _call("search", "--like", "OL0M", **environment)
+    assert code == 1
+    assert "holds no edition 'OL0M'" in output
     code, output = _call("search", "--image", str(sheet), "-k", "2", **environment)
     assert code == 0, output
 
