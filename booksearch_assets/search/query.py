@@ -10,9 +10,10 @@ import math
 import re
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from PIL import Image
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_RESULTS = 1_000
 """The most results of one page."""
