@@ -254,13 +254,13 @@ def running_serverless(folder: Path) -> Iterator[LocalServerless]:
     server.stop()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
-    """Whether a condition came true in time."""
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0, every: float = 0.05) -> bool:
+    """Whether a condition came true in time; it is looked at every so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(every)
     return True
 
 

@@ -84,7 +84,9 @@ def _killed_orchestrator(on_emr: BooksOnEmr, service: LocalServerless, folder: P
     with (folder / "orchestrator.log").open("wb") as log:
         orchestrator = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        begun = wait_for(lambda: "RUNNING" in [job["state"] for job in jobs_of(service, on_emr)], SECONDS)
+        begun = wait_for(
+            lambda: "RUNNING" in [job["state"] for job in jobs_of(service, on_emr)], SECONDS, every=0.5
+        )
         assert begun, (folder / "orchestrator.log").read_text()[-5000:]
     finally:
         orchestrator.kill()
@@ -106,7 +108,7 @@ def _kill_an_executor(on_emr: BooksOnEmr, service: LocalServerless, lost: thread
         drivers[:] = [service.driver_of(job["id"]) for job in running]
         return bool(drivers and workers_of(drivers[0]))
 
-    if wait_for(embeds, SECONDS):
+    if wait_for(embeds, SECONDS, every=0.5):
         os.kill(executors_of(drivers[0])[0], signal.SIGKILL)
         lost.set()
 
