@@ -21,7 +21,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+_JVM = (
+    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+)
 _MOUNTED = "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme"
 _EXECUTOR = b"CoarseGrainedExecutorBackend"
 _WORKER = b"pyspark.daemon"
