@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # is: compiling all 22,000 files while installing took as long as the rest of the installation.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: help demo ui search checks doctor test test-opensearch lint format clean java chromium
+.PHONY: help demo serve ui search checks doctor test test-opensearch lint format clean java chromium
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -14,6 +14,9 @@ help: ## List the targets
 
 demo: java $(VENV)/.installed ## Materialise the whole graph on the sample world, then search it
 	$(BIN)/booksearch demo
+
+serve: $(VENV)/.installed ## Serve the search page and its API on what the demo published
+	$(BIN)/booksearch serve
 
 ui: java $(VENV)/.installed ## Open the Dagster UI on the demo's instance
 	$(BIN)/booksearch ui

@@ -41,7 +41,8 @@ def run_demo(editions: int | None) -> int:
     console.print(f"materialised in {time.monotonic() - started:.0f} s\n")
     search_and_print(settings, console)
     console.print(
-        '\nsearch yourself: [bold]booksearch search "a ship at sea"[/bold]   see the graph: [bold]make ui[/bold]'
+        "\nsearch yourself: [bold]make serve[/bold] for the page, or [bold]booksearch search[/bold] here   "
+        "see the graph: [bold]make ui[/bold]"
     )
     return 0
 
