@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from booksearch_assets.automation.partitions import publish_years
 from booksearch_assets.definitions import build_defs
 from booksearch_assets.materialize import run_job
 from booksearch_assets.resources.spark import LocalSparkLauncher
@@ -55,6 +56,11 @@ class Deployment:
     @property
     def lake(self) -> Lake:
         return Lake(self.settings.lake)
+
+    @property
+    def years(self) -> list[str]:
+        """Every yearly partition that there is today: another one from the first of January."""
+        return list(publish_years(self.settings.first_year).get_partition_keys())
 
     @property
     def defs(self) -> dg.Definitions:

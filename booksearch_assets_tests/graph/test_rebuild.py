@@ -77,7 +77,10 @@ def test_a_run_with_nothing_new_makes_nothing(changeable: Deployment) -> None:
     assert State.of(changeable) == before
     for asset in YEARLY:
         records = materializations(changeable, asset)
-        assert len(records) == 17, "one materialisation for each year, recorded once"
+        recorded = [record.partition_key for record in records]
+        assert sorted(map(str, recorded)) == changeable.years, (
+            "one materialisation for each year, recorded once"
+        )
         for record in records:
             assert record.asset_materialization
             tags = record.asset_materialization.tags or {}
