@@ -99,6 +99,14 @@ class BookIndex:
                 _build(index, place)
         return cls(path)
 
+    @staticmethod
+    def forget(folder: Path, catalogue: str, keep: Iterable[str]) -> None:
+        """Remove the files of a catalogue's collections other than those to `keep`. Who has one open may read on."""
+        kept = set(keep)
+        for path in folder.glob(f"{catalogue}_*.sqlite"):
+            if path.name.partition(".")[0] not in kept:
+                path.unlink(missing_ok=True)
+
     @classmethod
     def temporary(cls, index: VectorIndex) -> BookIndex:
         """An index in a file that goes away with it."""

@@ -41,8 +41,8 @@ class LiveSearch:
     """Answers each query from the version that is live when it begins. Safe for many threads.
 
     A query is answered wholly by one version, which `SearchResults.collection` names: queries that are under way when
-    the alias moves finish on the version that they began with, later ones wait until the new one is open. Where the new
-    one cannot be opened, the old one goes on serving and `held_up` says why: above all a collection of another model,
+    the alias moves finish on the version that they began with. Later ones wait until the new one is open; where the alias is
+    looked at only now and then, one waits and the others go on with the old one. Where the new one cannot be opened, the old one goes on serving and `held_up` says why: above all a collection of another model,
     for which `encoder_for` has no encoder yet. A version that retention drops under a query costs one more look at the
     alias, and no error.
 
@@ -147,10 +147,16 @@ class LiveSearch:
         )
 
     def _current(self) -> _Serving:
-        with self._lock:
-            if time.monotonic() >= self._next_look:
-                self._look()
-            return self._serving
+        if self._is_due() and self._lock.acquire(blocking=self._recheck_seconds == 0):
+            try:
+                if self._is_due():
+                    self._look()
+            finally:
+                self._lock.release()
+        return self._serving
+
+    def _is_due(self) -> bool:
+        return time.monotonic() >= self._next_look
 
     def _look(self) -> None:
         """Change over to the live version if there is another one, or stay and say why not."""
@@ -159,6 +165,8 @@ class LiveSearch:
             if self._store.published(self._alias) != self._serving.collection:
                 self._earlier, self._serving = self._serving, self._opened()
                 _log.info("serving %s now", self._serving.collection)
+                if self._cache:
+                    BookIndex.forget(self._cache, self._alias, keep=self._store.collections())
             self._held_up = None
         except (VectorStoreError, ModelMismatch) as error:
             self._next_look = time.monotonic() + self._retry_seconds

@@ -207,6 +207,44 @@ def test_a_walk_through_pages_stays_on_its_version(lite: Releases, tmp_path: Pat
         later.search(Query(cursor=page.next_cursor))
 
 
+def test_words_of_dropped_versions_are_removed(lite: Releases, tmp_path: Path) -> None:
+    words = tmp_path / "words"
+    first = _publish(lite, 0)
+    live = LiveSearch(lite.store, "books", _letters, cache=words)
+    (words / "products_1.1.sqlite").touch()
+    for number in (1, 2):
+        _publish(lite, number)
+        assert _number(live.search(QUERY)) == number
+    assert first in lite.versions.retain(keep=1).dropped
+    _publish(lite, 3)
+    assert _number(live.search(QUERY)) == 3
+    held = {path.name.partition(".")[0] for path in words.iterdir()}
+    assert held == {*lite.store.collections(), "products_1"}
+
+
+def test_readers_of_a_server_go_on_while_one_opens_the_next_version(lite: Releases) -> None:
+    opening, go_on = threading.Event(), threading.Event()
+
+    def encoder_for(bundle_id: str) -> QueryEncoder:
+        if bundle_id == "slow@1":
+            opening.set()
+            assert go_on.wait(60)
+        return LetterEncoder(bundle_id)
+
+    _publish(lite, 0)
+    live = LiveSearch(lite.store, "books", encoder_for, recheck_seconds=1e-9)
+    _publish(lite, 1, LetterEncoder("slow@1"))
+    answers: list[SearchResults] = []
+    first = threading.Thread(target=lambda: answers.append(live.search(QUERY)))
+    first.start()
+    assert opening.wait(60)
+    assert _number(live.search(QUERY)) == 0
+    go_on.set()
+    first.join()
+    assert _number(answers[0]) == 1
+    assert _number(live.search(QUERY)) == 1
+
+
 def test_a_cursor_opens_no_collection_of_another_catalogue(lite: Releases) -> None:
     _publish(lite, 0)
     other = _publish(Releases(lite.lake, lite.store, "products"), 1)
