@@ -30,6 +30,7 @@ def _explained(command: _F) -> _F:
         from booksearch_assets.clip.bundle import BundleError
         from booksearch_assets.clip.fetch import FetchError
         from booksearch_assets.java import JavaMissing
+        from booksearch_assets.sagemaker.errors import EndpointError
         from booksearch_assets.search.query import ItemNotFound
         from booksearch_assets.tables.lake import LakeError
         from booksearch_assets.vectorstores.errors import VectorStoreError
@@ -42,6 +43,7 @@ def _explained(command: _F) -> _F:
             BundleError,
             FetchError,
             VectorStoreError,
+            EndpointError,
             JavaMissing,
             ItemNotFound,
             OSError,

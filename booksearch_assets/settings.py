@@ -26,6 +26,7 @@ _S3_PREFIX = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/\s#,]+)+/?")
 _APPLICATION_ID = re.compile(r"[0-9a-z]{1,64}")
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+_ENDPOINT = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}")
 _PACKAGE_HASH = re.compile(r"[0-9a-f]{16}")
 
 
@@ -89,6 +90,7 @@ class Settings:
     emr: EmrSettings | None = None
     opensearch_uri: str = ""
     opensearch_password: bool = False
+    query_endpoint: str = ""
 
     @property
     def store_uri(self) -> str:
@@ -163,6 +165,7 @@ class Settings:
             api_tokens=bool(api_tokens(environment)),
             # Requests a minute of one client.
             api_rate=_whole(environment, "BOOKSEARCH_API_RATE", 0, (0, 1_000_000)) or None,
+            query_endpoint=_endpoint(environment),
             emr=_emr(environment) if profile is Profile.EMR else None,
         )
 
@@ -245,6 +248,17 @@ def _opensearch(environment: Mapping[str, str]) -> str:
     except StoreUnavailable as error:
         raise SettingsError(f"BOOKSEARCH_OPENSEARCH_URL: {error}") from None
     return SCHEME + url
+
+
+def _endpoint(environment: Mapping[str, str]) -> str:
+    """The SageMaker endpoint that encodes queries, "" where this process does."""
+    name = environment.get("BOOKSEARCH_QUERY_ENDPOINT", "")
+    if name and not _ENDPOINT.fullmatch(name):
+        raise SettingsError(
+            f"BOOKSEARCH_QUERY_ENDPOINT is {name!r}; it must be the name of a SageMaker endpoint: at most 63 letters, "
+            "digits and dashes"
+        )
+    return name
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool:

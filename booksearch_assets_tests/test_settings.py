@@ -63,6 +63,7 @@ def test_every_variable_is_read() -> None:
             "BOOKSEARCH_COVERS_PER_MINUTE": "120",
             "BOOKSEARCH_API_TOKENS": "a-token-of-enough-characters",
             "BOOKSEARCH_API_RATE": "600",
+            "BOOKSEARCH_QUERY_ENDPOINT": "booksearch-queries",
         }
     )
     assert settings == Settings(
@@ -84,6 +85,7 @@ def test_every_variable_is_read() -> None:
         covers_per_minute=120,
         api_tokens=True,
         api_rate=600,
+        query_endpoint="booksearch-queries",
     )
 
 
@@ -197,6 +199,12 @@ def test_places_follow_the_home() -> None:
     assert (settings.lake, settings.milvus_uri) == ("/srv/books/lake", "/srv/books/milvus")
 
 
+@pytest.mark.parametrize("value", ["-queries", "queries-", "a_name", "https://endpoint", "a" * 64, "a\n"])
+def test_what_is_no_name_of_an_endpoint(value: str) -> None:
+    with pytest.raises(SettingsError, match="BOOKSEARCH_QUERY_ENDPOINT is .*; it must be the name"):
+        Settings.from_environment({"BOOKSEARCH_QUERY_ENDPOINT": value})
+
+
 @pytest.mark.parametrize(
     "name", ["BOOKSEARCH_HOME", "BOOKSEARCH_LAKE", "BOOKSEARCH_MILVUS_URI", "BOOKSEARCH_MODEL"]
 )
@@ -223,6 +231,7 @@ def test_places_are_absolute(name: str, tmp_path: Path, monkeypatch: pytest.Monk
         "OPENSEARCH_URL",
         "OPENSEARCH_PASSWORD",
         "MODEL",
+        "QUERY_ENDPOINT",
         "SAMPLE_PORT",
         "FIRST_YEAR",
         "CONTACT",

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from booksearch_assets.sagemaker.errors import EndpointError
 from booksearch_assets.search.book_index import BookIndex
 from booksearch_assets.search.cursor import Cursor
 from booksearch_assets.search.engine import ModelMismatch, QueryEncoder, SearchEngine
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
 
 EncoderFor = Callable[[str], QueryEncoder]
-"""The encoder of a bundle id. Raises `ModelMismatch` while there is none."""
+"""The encoder of a bundle id. Raises `ModelMismatch` while there is none, `EndpointError` where it is elsewhere and does not answer."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class LiveSearch:
             # The name comes from a reader, who may only name versions of this catalogue.
             if collection.startswith(f"{self._alias}_"):
                 return self._open(collection)
-        except (VectorStoreError, ModelMismatch):
+        except (VectorStoreError, ModelMismatch, EndpointError):
             _log.info("a reader's cursor belongs to %r, which cannot be opened", collection)
         raise StaleCursor(
             f"the cursor belongs to {collection!r}, which is not there any more; {serving.collection} is searched now. "
@@ -168,7 +169,7 @@ class LiveSearch:
                 if self._cache:
                     BookIndex.forget(self._cache, self._alias, keep=self._store.collections())
             self._held_up = None
-        except (VectorStoreError, ModelMismatch) as error:
+        except (VectorStoreError, ModelMismatch, EndpointError) as error:
             self._next_look = time.monotonic() + self._retry_seconds
             if str(error) != self._held_up:
                 _log.warning("%s goes on serving: %s", self._serving.collection, error)

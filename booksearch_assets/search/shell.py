@@ -30,17 +30,17 @@ _RECHECK_SECONDS = 1.0
 def open_search(settings: Settings) -> SearchEngine:
     """The engine over the published collection. Needs no lock, so it works while Dagster runs.
 
-    Raises `CollectionNotFound` where nothing is published, `BundleError` for a damaged model.
+    Raises `CollectionNotFound` where nothing is published, `BundleError` for a damaged model, `EndpointError` for an
+    endpoint that does not answer.
     """
-    from booksearch_assets.clip.bundle import Bundle
-    from booksearch_assets.clip.encoder import Encoder
     from booksearch_assets.search.book_index import BookIndex
     from booksearch_assets.search.engine import SearchEngine
     from booksearch_assets.vectorstores.connect import open_published
 
     index = open_published(settings.store_uri, ALIAS, settings.store_token())
     books = BookIndex.open(index, word_cache(settings))
-    return SearchEngine(index, Encoder.load(Bundle.open(settings.bundle)), books)
+    encoder = _load_encoder(settings, index.spec.properties.get("bundle_id", ""))
+    return SearchEngine(index, encoder, books)
 
 
 def open_live_search(settings: Settings) -> LiveSearch:
@@ -48,9 +48,6 @@ def open_live_search(settings: Settings) -> LiveSearch:
 
     Raises as `open_search`, and `ModelMismatch` where the collection is of another model than BOOKSEARCH_MODEL.
     """
-    from booksearch_assets.clip.bundle import Bundle
-    from booksearch_assets.clip.encoder import Encoder
-    from booksearch_assets.search.engine import ModelMismatch
     from booksearch_assets.search.live import LiveSearch
     from booksearch_assets.vectorstores.connect import open_store
     from booksearch_assets.vectorstores.milvus_lite import MilvusLiteStore
@@ -59,19 +56,41 @@ def open_live_search(settings: Settings) -> LiveSearch:
 
     def encoder_for(bundle_id: str) -> QueryEncoder:
         if bundle_id not in encoders:
-            bundle = Bundle.open(settings.bundle)
-            if bundle.bundle_id != bundle_id:
-                raise ModelMismatch(
-                    f"the published collection is of the model bundle {bundle_id!r}, and {settings.bundle} holds "
-                    f"{bundle.bundle_id!r}; put the collection's bundle there, or publish a collection of this one"
-                )
-            encoders[bundle_id] = Encoder.load(bundle)
+            encoders[bundle_id] = _load_encoder(settings, bundle_id)
         return encoders[bundle_id]
 
     store = open_store(settings.store_uri, settings.store_token())
     local = isinstance(store, MilvusLiteStore)
     recheck_seconds = 0.0 if local else _RECHECK_SECONDS
     return LiveSearch(store, ALIAS, encoder_for, recheck_seconds, cache=word_cache(settings))
+
+
+def _load_encoder(settings: Settings, bundle_id: str) -> QueryEncoder:
+    """The endpoint of BOOKSEARCH_QUERY_ENDPOINT where there is one, else the model of BOOKSEARCH_MODEL in this process.
+
+    Raises `ModelMismatch` where that is not the bundle of this id, and `EndpointError`.
+    """
+    from booksearch_assets.clip.bundle import Bundle
+    from booksearch_assets.clip.encoder import Encoder
+    from booksearch_assets.sagemaker.endpoint import EndpointEncoder
+
+    if settings.query_endpoint:
+        endpoint = EndpointEncoder.connect(settings.query_endpoint)
+        _require_bundle(bundle_id, endpoint.bundle_id, f"the endpoint {settings.query_endpoint}")
+        return endpoint
+    bundle = Bundle.open(settings.bundle)
+    _require_bundle(bundle_id, bundle.bundle_id, settings.bundle)
+    return Encoder.load(bundle)
+
+
+def _require_bundle(wanted: str, found: str, place: str) -> None:
+    from booksearch_assets.search.engine import ModelMismatch
+
+    if found != wanted:
+        raise ModelMismatch(
+            f"the published collection is of the model bundle {wanted!r}, and {place} holds {found!r}; put the "
+            "collection's bundle there, or publish a collection of this one"
+        )
 
 
 def list_versions(settings: Settings) -> list[Version]:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
+from booksearch_assets.sagemaker.errors import EndpointError
 from booksearch_assets.search.engine import ModelMismatch
 from booksearch_assets.vectorstores.errors import VectorStoreError
 
@@ -119,7 +120,7 @@ def say_problems(app: FastAPI, known: Mapping[type[Exception], ProblemKind]) -> 
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(ValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http_exception)
-    for unready in (VectorStoreError, ModelMismatch):
+    for unready in (VectorStoreError, ModelMismatch, EndpointError):
         app.add_exception_handler(unready, _of_store)
 
 
