@@ -72,7 +72,7 @@ def aws() -> None:
 def up(
     stacks: tuple[str, ...], parameters: tuple[str, ...], yes: bool, project: str, region: str | None
 ) -> None:
-    """Create or update STACKS, showing each change set first. All but milvus and opensearch by default."""
+    """Create or update STACKS, showing each change set first. All but milvus, opensearch and sagemaker by default."""
     from booksearch_assets.aws import deployment
     from booksearch_assets.aws.stacks import parse_parameters
 

@@ -23,7 +23,8 @@ class Stack:
 
     name: str
     purpose: str
-    costs_while_idle: bool = False
+    only_when_named: bool = False
+    """It costs money while nothing runs, or needs something that is uploaded first."""
 
     def stack_name(self, project: str) -> str:
         """The name in CloudFormation. Raises `TemplateError` for a project that cannot be part of every name."""
@@ -52,18 +53,19 @@ STACKS = (
     Stack("emr", "EMR Serverless application"),
     Stack("roles", "rights of Spark jobs and of the machine that runs Dagster"),
     Stack("studio", "EMR Studio"),
-    Stack("milvus", "Milvus on EC2, or the address of a managed one", costs_while_idle=True),
-    Stack("opensearch", "a domain of Amazon OpenSearch Service, in place of Milvus", costs_while_idle=True),
+    Stack("milvus", "Milvus on EC2, or the address of a managed one", only_when_named=True),
+    Stack("opensearch", "a domain of Amazon OpenSearch Service, in place of Milvus", only_when_named=True),
+    Stack("sagemaker", "vectors of queries by a serverless endpoint", only_when_named=True),
 )
 
 
 def chosen_stacks(names: Sequence[str]) -> list[Stack]:
-    """The named stacks in the order of `STACKS`; all that cost little while nothing runs, where none is named."""
+    """The named stacks in the order of `STACKS`; where none is named, all but those that are `only_when_named`."""
     known = {stack.name for stack in STACKS}
     if unknown := sorted(set(names) - known):
         raise TemplateError(f"no stack is called {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
     if not names:
-        return [stack for stack in STACKS if not stack.costs_while_idle]
+        return [stack for stack in STACKS if not stack.only_when_named]
     return [stack for stack in STACKS if stack.name in names]
 
 

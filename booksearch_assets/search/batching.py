@@ -44,7 +44,9 @@ class TextBatches:
     def _encode_all(self, batch: Sequence[_Asked]) -> None:
         try:
             vectors = self._encode([text for asked in batch for text in asked.texts])
-        except Exception:  # noqa: BLE001 - each reader meets its own error again, above
+        except Exception:  # each of several readers meets its own error again, above
+            if len(batch) == 1:
+                raise
             return
         first = 0
         for asked in batch:

@@ -10,6 +10,7 @@ from pathlib import Path
 DOCKER = Path(__file__).parents[2] / "docker"
 PLATFORM = DOCKER / "Dockerfile"
 EMR = DOCKER / "emr" / "Dockerfile"
+SAGEMAKER = DOCKER / "sagemaker" / "Dockerfile"
 
 
 @dataclass

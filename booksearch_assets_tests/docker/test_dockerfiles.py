@@ -13,9 +13,10 @@ import pytest
 
 from booksearch_assets.emr.content import PYTHON_VERSION, job_files
 from booksearch_assets.settings import PACKAGE
-from booksearch_assets_tests.docker.dockerfiles import DOCKER, EMR, PLATFORM, stages
+from booksearch_assets_tests.docker.dockerfiles import DOCKER, EMR, PLATFORM, SAGEMAKER, stages
 
 REPOSITORY = PACKAGE.parent
+DOCKERFILES = [PLATFORM, EMR, SAGEMAKER]
 HADOLINT = Path(sys.executable).with_name("hadolint")
 CONSTRAINTS = dict(
     line.split("==") for line in (REPOSITORY / "constraints.txt").read_text().splitlines() if "==" in line
@@ -26,7 +27,7 @@ INSTALLED_AS = {"PIL": "pillow", "dagster_pipes": "dagster-pipes", "botocore": "
 OF_EMR = {"pyspark", "py4j"}
 
 
-@pytest.mark.parametrize("path", [PLATFORM, EMR], ids=["platform", "emr"])
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
 def test_hadolint_finds_nothing(path: Path) -> None:
     result = subprocess.run([str(HADOLINT), str(path)], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
@@ -47,6 +48,30 @@ def test_each_service_runs_without_rights_and_says_how_it_is(name: str) -> None:
     # Nothing is done as another user after the last USER.
     words = [word for word, _ in stage.instructions]
     assert set(words[words.index("USER") :]) <= {"USER", "EXPOSE", "HEALTHCHECK", "CMD"}
+
+
+def test_the_endpoint_runs_without_rights_by_the_word_of_sagemaker() -> None:
+    stage = stages(SAGEMAKER)["endpoint"]
+    assert stage.all_of("USER") == ["10001"]
+    assert stage.all_of("ENTRYPOINT") == ['["python", "-m", "booksearch_assets.sagemaker.server"]']
+    assert stage.command() == ["serve"] and stage.all_of("EXPOSE") == ["8080"]
+    assert "http://127.0.0.1:8080/ping" in str(stage.healthcheck())
+    python = [
+        re.search(r"^ARG PYTHON_IMAGE=(.+)$", path.read_text(), re.MULTILINE)[1]  # type: ignore[index]
+        for path in (PLATFORM, SAGEMAKER)
+    ]
+    assert python[0] == python[1]
+
+
+def test_the_endpoint_has_what_its_process_imports_and_no_more() -> None:
+    modules = _reached(PACKAGE / "sagemaker" / "server.py")
+    copied = [REPOSITORY / line[1:] for line in _sent(SAGEMAKER)]
+    assert all(any(path.is_relative_to(place) for place in copied) for path in modules)
+    # Installed with transformers, which loads the tokenizer with it.
+    needed = {module for path in modules for module in _imports(path)} | {"tokenizers"}
+    listed = _requirements(SAGEMAKER.with_name("requirements.txt"))
+    assert set(listed) == {INSTALLED_AS.get(module, module) for module in needed}
+    assert not any(listed.values()) and listed.keys() <= CONSTRAINTS.keys()
 
 
 def test_spark_jobs_and_the_platform_run_the_same_python() -> None:
@@ -73,11 +98,10 @@ def test_the_archive_has_what_the_stages_import_and_no_more() -> None:
     assert not any(listed.values()) and listed.keys() <= CONSTRAINTS.keys()
 
 
-@pytest.mark.parametrize("path", [PLATFORM, EMR], ids=["platform", "emr"])
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
 def test_everything_that_is_copied_is_there_and_is_sent_to_the_builder(path: Path) -> None:
-    lines = path.with_name("Dockerfile.dockerignore").read_text().splitlines()
-    assert "*" in lines
-    sent = [line[1:] for line in lines if line.startswith("!")]
+    assert "*" in path.with_name("Dockerfile.dockerignore").read_text().splitlines()
+    sent = [line[1:] for line in _sent(path)]
     copied = {
         source
         for stage in stages(path).values()
@@ -90,10 +114,30 @@ def test_everything_that_is_copied_is_there_and_is_sent_to_the_builder(path: Pat
 
 
 def test_the_secrets_of_a_deployment_never_reach_an_image() -> None:
-    for path in (PLATFORM, EMR):
-        ignore = path.with_name("Dockerfile.dockerignore").read_text().splitlines()
-        assert not any(fnmatch.fnmatch("docker/.env", line[1:]) for line in ignore if line.startswith("!"))
+    for path in DOCKERFILES:
+        assert not any(fnmatch.fnmatch("docker/.env", line[1:]) for line in _sent(path))
         assert not re.search(r"(?i)(password|secret|token)=", path.read_text())
+
+
+def _sent(path: Path) -> list[str]:
+    """The lines of a Dockerfile's ignore file that let something through."""
+    lines = path.with_name("Dockerfile.dockerignore").read_text().splitlines()
+    return [line for line in lines if line.startswith("!")]
+
+
+def _reached(path: Path) -> set[Path]:
+    """A module of ours and all that it imports, at whatever moment."""
+    reached, waiting = set(), [path]
+    while waiting:
+        path = waiting.pop()
+        if path not in reached:
+            reached.add(path)
+            waiting += [
+                REPOSITORY / f"{node.module.replace('.', '/')}.py"
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("booksearch_assets.")
+            ]
+    return reached
 
 
 def _requirements(path: Path) -> dict[str, str]:

@@ -10,6 +10,8 @@ from booksearch_assets.aws import deployment
 from booksearch_assets_tests.infra.moto_aws import completed_moto
 
 PROJECT = "booksearch"
+IMAGE_DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+BUNDLE = "sample-clip-0123456789ab"
 ORCHESTRATOR = "arn:aws:iam::123456789012:role/dagster"
 
 
@@ -21,7 +23,7 @@ def empty_account() -> Iterator[deployment.Clients]:
 
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[deployment.Clients]:
-    """Every stack, brought up as a user would: all of them, then Milvus on an instance, then a domain of OpenSearch."""
+    """Every stack, brought up as a user would: all of them, then Milvus on an instance, then what else is only made when it is named."""
     with completed_moto():
         clients = deployment.Clients.of_environment()
         assert deployment.up(clients, PROJECT, [], {}, lambda _: True, print)
@@ -29,4 +31,6 @@ def deployed() -> Iterator[deployment.Clients]:
         assert deployment.up(clients, PROJECT, ["milvus"], image, lambda _: True, print)
         role = {"OrchestratorRoleArn": ORCHESTRATOR}
         assert deployment.up(clients, PROJECT, ["opensearch"], role, lambda _: True, print)
+        uploaded = {"ImageDigest": IMAGE_DIGEST, "BundleId": BUNDLE}
+        assert deployment.up(clients, PROJECT, ["sagemaker"], uploaded, lambda _: True, print)
         yield clients

@@ -151,6 +151,47 @@ class Domain(_Resource):
         boto3.client("opensearch", region).delete_domain(DomainName=self.physical_resource_id)
 
 
+class SageMakerModel(_Resource):
+    """moto's own take neither a name from the template nor a number that CloudFormation has as text."""
+
+    @classmethod
+    def make(cls, properties: dict[str, Any], region: str) -> SageMakerModel:
+        client = boto3.client("sagemaker", region)
+        name = f"model-{len(client.list_models()['Models'])}"
+        client.create_model(ModelName=name, **properties)
+        return cls(name, {"ModelName": name})
+
+    def delete(self, account_id: str, region: str) -> None:
+        boto3.client("sagemaker", region).delete_model(ModelName=self.physical_resource_id)
+
+
+class EndpointConfiguration(_Resource):
+    @classmethod
+    def make(cls, properties: dict[str, Any], region: str) -> EndpointConfiguration:
+        client = boto3.client("sagemaker", region)
+        name = f"configuration-{len(client.list_endpoint_configs()['EndpointConfigs'])}"
+        (variant,) = properties["ProductionVariants"]
+        serverless = {key: int(value) for key, value in variant["ServerlessConfig"].items()}
+        client.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[{**variant, "ServerlessConfig": serverless}]
+        )
+        return cls(name, {"EndpointConfigName": name})
+
+    def delete(self, account_id: str, region: str) -> None:
+        boto3.client("sagemaker", region).delete_endpoint_config(EndpointConfigName=self.physical_resource_id)
+
+
+class Endpoint(_Resource):
+    @classmethod
+    def make(cls, properties: dict[str, Any], region: str) -> Endpoint:
+        # Ref is the ARN, as CloudFormation documents it.
+        arn = boto3.client("sagemaker", region).create_endpoint(**properties)["EndpointArn"]
+        return cls(arn, {"EndpointName": properties["EndpointName"]})
+
+    def delete(self, account_id: str, region: str) -> None:
+        boto3.client("sagemaker", region).delete_endpoint(EndpointName=self.attributes["EndpointName"])
+
+
 class SecurityGroup(_Resource):
     """moto's CloudFormation leaves a group's own outbound rules out."""
 
@@ -317,6 +358,9 @@ _TYPES = {
     "AWS::EMRServerless::Application": Application,
     "AWS::S3::Bucket": Bucket,
     "AWS::S3::BucketPolicy": BucketPolicy,
+    "AWS::SageMaker::Endpoint": Endpoint,
+    "AWS::SageMaker::EndpointConfig": EndpointConfiguration,
+    "AWS::SageMaker::Model": SageMakerModel,
     "AWS::SecretsManager::Secret": Secret,
 }
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from booksearch_assets.aws import deployment
-from booksearch_assets_tests.infra.conftest import ORCHESTRATOR, PROJECT
+from booksearch_assets_tests.infra.conftest import BUNDLE, IMAGE_DIGEST, ORCHESTRATOR, PROJECT
 from booksearch_assets_tests.infra.moto_aws import KNOWN_RELEASE, REGION
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -39,6 +39,7 @@ def test_every_stack_is_up_and_tells_its_environment(deployed: deployment.Client
         "BOOKSEARCH_EMR_ROLE_ARN": told["JobRoleArn"],
         "BOOKSEARCH_MILVUS_URI": told["MilvusUri"],
         "BOOKSEARCH_OPENSEARCH_URL": told["OpenSearchUrl"],
+        "BOOKSEARCH_QUERY_ENDPOINT": "booksearch-queries",
     }
 
 
@@ -229,6 +230,43 @@ def test_opensearch_logs_what_is_slow(deployed: deployment.Clients) -> None:
     assert allowed["Principal"] == {"Service": "es.amazonaws.com"}
     assert allowed["Condition"]["ArnLike"] == {"aws:SourceArn": domain["ARN"]}
     assert allowed["Resource"].startswith(group["arn"].removesuffix(":*"))
+
+
+def test_the_endpoint_of_queries_is_serverless_and_runs_this_model_and_image(
+    deployed: deployment.Clients,
+) -> None:
+    sagemaker, told = boto3.client("sagemaker"), outputs(deployed)
+    endpoint = sagemaker.describe_endpoint(EndpointName=told["QueryEndpoint"])
+    configuration = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    (variant,) = configuration["ProductionVariants"]
+    # No capacity that waits, which would be paid for.
+    assert variant["ServerlessConfig"] == {"MemorySizeInMB": 6144, "MaxConcurrency": 5}
+    assert variant["ModelName"] == told["SageMakerModelName"]
+    model = sagemaker.describe_model(ModelName=variant["ModelName"])
+    account = endpoint["EndpointArn"].split(":")[4]
+    assert model["PrimaryContainer"] == {
+        "Image": f"{account}.dkr.ecr.{REGION}.amazonaws.com/booksearch-sagemaker@{IMAGE_DIGEST}",
+        "ModelDataUrl": f"s3://{told['BucketName']}/sagemaker/{BUNDLE}/model.tar.gz",
+    }
+    name = f"/aws/sagemaker/Endpoints/{told['QueryEndpoint']}"
+    (group,) = boto3.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    assert group["retentionInDays"] == 30
+
+    iam, role = boto3.client("iam"), resource("sagemaker", "ModelRole")
+    assert model["ExecutionRoleArn"] == iam.get_role(RoleName=role)["Role"]["Arn"]
+    assert not iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    allowed = _by_sid(iam.get_role_policy(RoleName=role, PolicyName="model")["PolicyDocument"])
+    assert allowed["ReadModel"]["Resource"] == (
+        f"arn:aws:s3:::{told['BucketName']}/sagemaker/{BUNDLE}/model.tar.gz"
+    )
+    assert allowed["ReadImage"]["Resource"] == (
+        f"arn:aws:ecr:{REGION}:{account}:repository/booksearch-sagemaker"
+    )
+    assert allowed["WriteLog"]["Resource"].removesuffix(":*") == group["arn"].removesuffix(":*")
+    policy = iam.get_policy(PolicyArn=told["QueryPolicyArn"])["Policy"]
+    document = iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])
+    asking = _by_sid(document["PolicyVersion"]["Document"])["AskThisEndpoint"]
+    assert (asking["Action"], asking["Resource"]) == ("sagemaker:InvokeEndpoint", endpoint["EndpointArn"])
 
 
 def _by_sid(document: Any) -> dict[str, dict[str, Any]]:

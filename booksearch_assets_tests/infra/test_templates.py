@@ -69,6 +69,7 @@ def test_outputs_name_each_environment_variable_once() -> None:
         "BOOKSEARCH_LAKE",
         "BOOKSEARCH_MILVUS_URI",
         "BOOKSEARCH_OPENSEARCH_URL",
+        "BOOKSEARCH_QUERY_ENDPOINT",
     ]
 
 

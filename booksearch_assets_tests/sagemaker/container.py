@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,9 +23,10 @@ from pathlib import Path
 
 import httpx
 
-from booksearch_assets_tests.docker.dockerfiles import DOCKER, stages
+from booksearch_assets.settings import PACKAGE
+from booksearch_assets_tests.docker.dockerfiles import SAGEMAKER, stages
 
-IMAGE = stages(DOCKER / "sagemaker" / "Dockerfile")["endpoint"]
+_IMAGE = stages(SAGEMAKER)["endpoint"]
 _GIVE_UP_SECONDS = 120
 
 
@@ -58,29 +61,42 @@ class Container:
 
 @contextmanager
 def started(model: Path) -> Iterator[Container]:
-    """A container by the words of its Dockerfile, with a model and a port of this machine."""
+    """A container by the words of its Dockerfile and the files that it copies, with a model and a port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    [entry] = IMAGE.all_of("ENTRYPOINT")
-    words = [*json.loads(entry), *IMAGE.command(), "--model", str(model), "--host", "127.0.0.1"]
-    process = subprocess.Popen(
-        [sys.executable, *words[1:]],
-        env={
-            **os.environ,
-            "SAGEMAKER_BIND_TO_PORT": str(port),
-            "HF_HUB_OFFLINE": "1",
-            "OMP_NUM_THREADS": "1",
-        },
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield Container(process, f"http://127.0.0.1:{port}")
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    [entry] = _IMAGE.all_of("ENTRYPOINT")
+    words = [*json.loads(entry), *_IMAGE.command(), "--model", str(model), "--host", "127.0.0.1"]
+    environment = {"SAGEMAKER_BIND_TO_PORT": str(port), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as program:
+        _copy_program(Path(program))
+        process = subprocess.Popen(
+            [sys.executable, *words[1:]],
+            env=os.environ | environment,
+            # Where -m looks first.
+            cwd=program,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield Container(process, f"http://127.0.0.1:{port}")
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+def _copy_program(folder: Path) -> None:
+    """The files that the image has below /opt/program."""
+    for argument in _IMAGE.all_of("COPY"):
+        source, target = argument.split()[-2:]
+        if target.startswith("/opt/program/"):
+            place, here = folder / target.removeprefix("/opt/program/"), PACKAGE.parent / source
+            if here.is_dir():
+                shutil.copytree(here, place, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copy(here, place)
 
 
 @dataclass

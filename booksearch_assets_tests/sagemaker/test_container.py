@@ -6,12 +6,15 @@ import base64
 import io
 import json
 import signal
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from PIL import Image
 
 from booksearch_assets.clip.bundle import Bundle
@@ -26,8 +29,9 @@ from booksearch_assets.sagemaker.errors import (
     UnexpectedAnswer,
 )
 from booksearch_assets.sagemaker.handler import JSON, JSON_LINES, PICTURE
+from booksearch_assets.search.api.problems import say_problems
 from booksearch_assets.search.engine import ModelMismatch
-from booksearch_assets.search.query import Query
+from booksearch_assets.search.query import Query, SearchMode
 from booksearch_assets.search.shell import open_live_search, open_search
 from booksearch_assets.settings import PACKAGE, Settings
 from booksearch_assets_tests.sagemaker.container import Container, Loopback, looped_back, started
@@ -46,9 +50,14 @@ def encoder() -> Encoder:
 
 @pytest.fixture(scope="module")
 def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    """One with the model as SageMaker unpacks an archive that holds the bundle's folder."""
+    """One whose model was packed as docs/sagemaker.md says, and unpacked as SageMaker does."""
     folder = tmp_path_factory.mktemp("model")
-    (folder / "bundle").symlink_to(MODEL)
+    archive = folder / "model.tar.gz"
+    with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
+        packed.add(MODEL, ".")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    archive.unlink()
     with started(folder) as running:
         running.wait_until_ready()
         yield running
@@ -232,8 +241,8 @@ def test_an_endpoint_encodes_as_the_model_here(loopback: Loopback, encoder: Enco
 
 
 def test_a_large_picture_is_made_smaller_for_the_endpoint(loopback: Loopback, encoder: Encoder) -> None:
-    large = decode_image(picture(7)).resize((2400, 3600))
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1300, 1200, 4), np.uint8))
+    large = decode_image(picture(7)).resize((1200, 1800))
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1000, 1000, 4), np.uint8))
     there = EndpointEncoder.connect(ENDPOINT)
     [found] = there.encode_images([large])
     assert found @ encoder.encode_images([large])[0] > 0.99
@@ -292,9 +301,28 @@ def test_a_search_through_the_endpoint_finds_what_the_model_here_finds(
     # A catalogue's picture finds itself.
     assert remote.search(queries[1]).results[0].edition_key == "OL4M"
 
+    loopback.first[:] = [(400, "ThrottlingException")] * 5
+    with pytest.raises(EndpointUnavailable):
+        remote.search(Query(text="a forest"))
+    # Words alone need no vector.
+    assert remote.search(Query(text="a forest", mode=SearchMode.LEXICAL)).collection == remote.collection
+
     loopback.rename_bundle = (encoder.bundle_id.encode(), b"another-model-0123456789ab")
     with pytest.raises(ModelMismatch, match=f"the endpoint {ENDPOINT} holds 'another-model-0123456789ab'"):
         open_live_search(there)
+
+
+def test_an_endpoint_that_does_not_answer_is_no_defect_of_the_api() -> None:
+    app = FastAPI()
+    say_problems(app, {})
+
+    @app.get("/search")
+    def search() -> None:
+        raise EndpointUnavailable("the endpoint 'booksearch-queries' did not answer 5 times")
+
+    answer = TestClient(app).get("/search")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert ENDPOINT not in answer.text, "a place of the deployment was told"
 
 
 def test_a_container_without_a_model_ends_and_says_why(tmp_path: Path) -> None:

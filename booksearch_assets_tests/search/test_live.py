@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from booksearch_assets.cli import main
+from booksearch_assets.sagemaker.errors import EndpointUnavailable
 from booksearch_assets.search.cursor import Cursor
 from booksearch_assets.search.engine import ModelMismatch, QueryEncoder
 from booksearch_assets.search.live import LiveSearch
@@ -138,12 +139,13 @@ def test_a_version_that_is_dropped_under_a_slow_reader_is_no_error(releases: Rel
         assert _number(live.search(QUERY)) == 3
 
 
-def test_a_version_of_another_model_waits_for_its_encoder(lite: Releases) -> None:
+@pytest.mark.parametrize("without", [ModelMismatch, EndpointUnavailable])
+def test_a_version_of_another_model_waits_for_its_encoder(lite: Releases, without: type[Exception]) -> None:
     encoders: dict[str, QueryEncoder] = {"letters@1": LetterEncoder()}
 
     def encoder_for(bundle_id: str) -> QueryEncoder:
         if bundle_id not in encoders:
-            raise ModelMismatch(f"no encoder of {bundle_id}")
+            raise without(f"no encoder of {bundle_id}")
         return encoders[bundle_id]
 
     old = _publish(lite, 0)
