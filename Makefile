@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # is: compiling all 22,000 files while installing took as long as the rest of the installation.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: help demo serve ui search checks doctor test test-opensearch lint format clean java chromium
+.PHONY: help demo serve ui search checks doctor test test-all test-opensearch lint format clean java chromium
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -27,7 +27,10 @@ checks: $(VENV)/.installed ## Run every asset check on what is committed; fails 
 doctor: $(VENV)/.installed ## Examine this machine and deployment
 	$(BIN)/booksearch doctor
 
-test: java chromium $(VENV)/.installed-test lint ## Lint, types, import rules, definitions, and all tests
+test: java chromium $(VENV)/.installed-test lint ## Lint, types, import rules, definitions, and all tests but those of whole systems
+	$(BIN)/python -m pytest -n 2 -m "not system" $(PYTEST_ARGS)
+
+test-all: java chromium $(VENV)/.installed-test lint ## The same, and whole deployments on EMR's stand-in, in the UI, and killed
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 test-opensearch: $(VENV)/.installed-test ## Run the contract of vector stores on an OpenSearch of yours, given as OPENSEARCH_URL

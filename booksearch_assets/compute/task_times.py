@@ -53,6 +53,19 @@ def task_times(spark: SparkSession, group: str) -> TaskTimes:
     jvm.listenerBus().waitUntilEmpty(_LISTENERS_MS)
     tracker, store = spark.sparkContext.statusTracker(), jvm.statusStore()
     jobs = (tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group))
-    stages = [store.lastStageAttempt(stage) for stage in {s for job in jobs if job for s in job.stageIds}]
-    times = [(stage.executorRunTime() / 1000, stage.numCompleteTasks()) for stage in stages]
+    wanted = {stage for job in jobs if job for stage in job.stageIds}
+    stages = (_stage(store, stage) for stage in wanted)
+    times = [(stage.executorRunTime() / 1000, stage.numCompleteTasks()) for stage in stages if stage]
     return TaskTimes(sum(seconds for seconds, _ in times), max(times, default=(0.0, 0))[1])
+
+
+def _stage(store: Any, stage: int) -> Any:
+    """What Spark kept of a stage. None where it kept nothing: it remembers the last thousand of a session."""
+    from py4j.protocol import Py4JJavaError
+
+    try:
+        return store.lastStageAttempt(stage)
+    except Py4JJavaError as error:
+        if error.java_exception.getClass().getSimpleName() != "NoSuchElementException":
+            raise
+        return None

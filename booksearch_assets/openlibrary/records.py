@@ -260,7 +260,7 @@ def _items(value: Any) -> list[Any]:
 
 
 def _texts(value: Any) -> list[str]:
-    if not value:
+    if not value and value != 0:
         return []
     if isinstance(value, list):
         try:

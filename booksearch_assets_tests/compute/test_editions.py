@@ -99,7 +99,7 @@ def _with_work(edition: bytes, key: str) -> bytes:
     return b"\t".join([*head, json.dumps(json.loads(payload) | {"works": [{"key": key}]}).encode()])
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(LINES, min_size=200, max_size=200),
     st.lists(LINES, min_size=60, max_size=60),

@@ -49,7 +49,7 @@ def expected_outcomes(rows: Rows, dump_year: int = DUMP_YEAR) -> dict[tuple[str,
     }
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(LINES, min_size=200, max_size=200), st.lists(LINES, min_size=40, max_size=40))
 def test_messy_editions_agree_with_the_oracle(
     spark: SparkSession, editions: list[int], works: list[int]

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from booksearch_assets.compute.plan import TaskPlan, Wishes, Work, plan_spark
 from booksearch_assets.compute.rates import Measure, Rate
-from booksearch_assets.compute.task_times import CORE_SECONDS, TASKS_RUN, run_measured
+from booksearch_assets.compute.task_times import CORE_SECONDS, TASKS_RUN, run_measured, task_times
 from booksearch_assets.tables.counts import StageReport
 from booksearch_assets_tests.graph.deployment import LAUNCHER
 
@@ -59,3 +59,17 @@ def test_seventy_thousand_urls_in_one_small_file_keep_every_core_busy(
     assert sorted(by_worker.values())[-2] > 0.1 * ROWS
     assert figures[TASKS_RUN] == plan.tasks > offer.cores
     assert figures[CORE_SECONDS] > 0
+
+
+@pytest.mark.spark
+def test_stages_that_spark_has_forgotten_cost_nothing(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Job:
+        stageIds = (10**6,)
+
+    tracker = spark.sparkContext.statusTracker()
+    monkeypatch.setattr(type(tracker), "getJobIdsForGroup", lambda self, group: [0])
+    monkeypatch.setattr(type(tracker), "getJobInfo", lambda self, job: Job())
+    times = task_times(spark, "any")
+    assert (times.core_seconds, times.tasks) == (0.0, 0)

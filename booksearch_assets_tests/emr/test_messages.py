@@ -70,7 +70,7 @@ def test_a_fault_of_s3_puts_reading_off_and_loses_nothing(
 ) -> None:
     say(service, folder, 1, {"report": REPORT.to_json()})
     with monkeypatch.context() as outage:
-        outage.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        outage.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
         unreachable = aws_client("s3", REGION)
     reader = JobMessages(unreachable, folder, QUICK)
     with reader.read_messages(Listener()):  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ import pytest
 from booksearch_assets.tables.lake import Lake
 from booksearch_assets_tests.graph.deployment import Deployment, free_port
 
-pytestmark = [pytest.mark.graph, pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.graph, pytest.mark.spark, pytest.mark.slow, pytest.mark.system]
 SECONDS = 420
 YEARLY = ("filtered_fiction", "cover_urls", "cover_images", "cover_embeddings")
 LAUNCH = """

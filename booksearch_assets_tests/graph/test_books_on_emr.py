@@ -30,7 +30,7 @@ from booksearch_assets_tests.emr.cluster import executors_of, workers_of
 from booksearch_assets_tests.emr.serverless import LocalServerless, running_serverless, wait_for
 from booksearch_assets_tests.graph.deployment import Deployment, failures
 
-pytestmark = [pytest.mark.graph, pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.graph, pytest.mark.spark, pytest.mark.slow, pytest.mark.system]
 STAGES = ("editions", "filtered_fiction", "cover_urls", "cover_embeddings")
 YEARLY = ("filtered_fiction", "cover_urls", "cover_images", "cover_embeddings")
 SECONDS = 600

@@ -230,6 +230,7 @@ def test_editions(kill: Callable[..., Killed], prepared: Deployment) -> None:
     assert files(killed.deployment, "books/editions/_parsed/*") == []
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("table", [books.FILTERED_FICTION, books.COVER_URLS], ids=lambda table: table.name)
 def test_relational_stages_begin_again(
     kill: Callable[..., Killed], prepared: Deployment, table: Table

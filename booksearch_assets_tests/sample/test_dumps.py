@@ -331,6 +331,6 @@ def test_memory_of_a_whole_dump_is_bounded(tmp_path: Path) -> None:
                 [sys.executable, "-c", program, str(n), tmp_path], capture_output=True, text=True, check=True
             ).stdout
         )
-        for n in (10_000, 100_000)
+        for n in (5_000, 50_000)
     )
     assert large - small < 20_000, f"peak resident memory grew from {small} to {large} kB"

@@ -48,5 +48,6 @@ def test_who_waits_is_encoded_together_and_a_mistake_is_nobody_elses() -> None:
     assert answers == {"first": [5.0], "a": [1.0, 2.0], "ccc": [3.0]}
     assert len(batches) == 2 and sorted(batches[1]) == ["a", "bb", "ccc"]
     ask("bad")
+    assert len(batches) == 3, "who waited alone was asked for twice"
     ask("dddd")
     assert answers["bad"] == "bad text" and answers["dddd"] == [4.0]
