@@ -44,17 +44,8 @@ _ATTEMPTS = 5
 _FIRST_WAIT_SECONDS = 0.5
 # A serverless endpoint that has slept starts its container first, and SageMaker waits a minute for an answer.
 _ANSWER_SECONDS = 70
-_PASSING_CODES = frozenset(
-    {
-        "InternalDependencyException",
-        "InternalFailure",
-        "ModelNotReadyException",
-        "ServiceUnavailable",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
+# SageMaker throttles with status 400; what else passes has 429 or 5xx.
+_THROTTLED = ("Throttling", "ThrottlingException", "TooManyRequestsException")
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 
 
@@ -140,37 +131,43 @@ def _runtime_client(name: str) -> Any:
 
 
 def _asked(name: str, client: Any, body: bytes, content_type: str) -> dict[str, Any]:
-    """The answer to one invocation, asked again while its fault is a passing one."""
+    """The answer to one question, asked again while its fault is a passing one."""
+    started, wait, attempts = time.monotonic(), _FIRST_WAIT_SECONDS, 0
+    while True:
+        try:
+            return _asked_once(name, client, body, content_type)
+        except EndpointUnavailable as error:
+            attempts += 1
+            if attempts == _ATTEMPTS or time.monotonic() - started > _ANSWER_SECONDS:
+                raise EndpointUnavailable(
+                    f"the endpoint {name!r} did not answer {attempts} times; its last word was: {error}"
+                ) from error
+        # Half of the wait is by chance, so that those who were throttled together do not return together.
+        time.sleep(wait * random.uniform(0.5, 1.0))
+        wait *= 2
+
+
+def _asked_once(name: str, client: Any, body: bytes, content_type: str) -> dict[str, Any]:
     from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
-    wait = _FIRST_WAIT_SECONDS
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            found = client.invoke_endpoint(
-                EndpointName=name, Body=body, ContentType=content_type, Accept=JSON
-            )
-            return _read(name, found["Body"].read())
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code == "ModelError":
-                raise _of_container(name, error) from error
-            if code not in _PASSING_CODES:
-                raise EndpointRefused(
-                    f"the endpoint {name!r} cannot be asked: {error}. `booksearch aws status` prints the endpoint's name; "
-                    "asking needs the right sagemaker:InvokeEndpoint on it"
-                ) from error
-            last: Exception = error
-        except (ConnectionError, HTTPClientError) as error:
-            last = error
-        except BotoCoreError as error:
-            raise EndpointRefused(f"the endpoint {name!r} cannot be asked: {error}") from error
-        if attempt < _ATTEMPTS:
-            # Half of the wait is by chance, so that those who were throttled together do not return together.
-            time.sleep(wait * random.uniform(0.5, 1.0))
-            wait *= 2
-    raise EndpointUnavailable(
-        f"the endpoint {name!r} did not answer {_ATTEMPTS} times; its last word was: {last}"
-    ) from last
+    try:
+        found = client.invoke_endpoint(EndpointName=name, Body=body, ContentType=content_type, Accept=JSON)
+        return _read(name, found["Body"].read())
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if code == "ModelError":
+            raise _of_container(name, error) from error
+        if code in _THROTTLED or status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500:
+            raise EndpointUnavailable(str(error)) from error
+        raise EndpointRefused(
+            f"the endpoint {name!r} cannot be asked: {error}. `booksearch aws status` prints the endpoint's name; asking "
+            "needs the right sagemaker:InvokeEndpoint on it"
+        ) from error
+    except (ConnectionError, HTTPClientError) as error:
+        raise EndpointUnavailable(str(error)) from error
+    except BotoCoreError as error:
+        raise EndpointRefused(f"the endpoint {name!r} cannot be asked: {error}") from error
 
 
 def _of_container(name: str, error: Any) -> EndpointError:

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import signal
+import socket
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -270,6 +271,18 @@ def test_what_passes_is_asked_again_and_what_lasts_is_not(loopback: Loopback) ->
     loopback.first.clear()
     with pytest.raises(InputRefused, match=r"refused the input \(422\): text 0 is empty"):
         there.encode_texts([" "])
+
+
+def test_an_endpoint_that_cannot_be_reached_is_told(
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv(
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        )
+        with pytest.raises(EndpointUnavailable, match="'booksearch-queries' did not answer 5 times.*connect"):
+            EndpointEncoder.connect(ENDPOINT)
 
 
 def test_an_endpoint_that_was_given_another_model_is_noticed(loopback: Loopback, encoder: Encoder) -> None:
