@@ -32,6 +32,9 @@ _DEAR = {
 }
 """What is dear to make, a JVM with a graph, a server, and painted covers with their vectors, by how a test file asks for it."""
 
+_AWS = "emr"
+"""The folder whose tests share one service, which other tests of AWS would reset in between."""
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -46,14 +49,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             file = nodeid.split("::")[0]
             return _shared_group(config.rootpath / file) or file
 
+        def _assign_work_unit(self, node: Any) -> None:
+            # What takes longest begins first, so that no process is left alone with it at the end.
+            for group in reversed((*_DEAR, _AWS)):
+                if group in self.workqueue:
+                    self.workqueue.move_to_end(group, last=False)
+            super()._assign_work_unit(node)
+
     return Scheduling(config, log)
 
 
 @lru_cache
 def _shared_group(file: Path) -> str | None:
     if file.parent.name == "emr":
-        # Its service is one for all of them, and other tests of AWS would reset it in between.
-        return "emr"
+        return _AWS
     text = file.read_text()
     return next((group for group, asks in _DEAR.items() if asks.search(text)), None)
 
