@@ -27,7 +27,7 @@ settings.load_profile("any machine")
 
 _DEAR = {
     "graph": re.compile(r"\b(spark: |materialised\b|changeable\b)"),
-    "milvus": re.compile(r"\bmark\.milvus\b"),
+    "milvus": re.compile(r"\b(mark\.milvus|milvus_server|BACKENDS)\b"),
     "quality": re.compile(r"\bSmallWorld\b"),
 }
 """What is dear to make, a JVM with a graph, a server, and painted covers with their vectors, by how a test file asks for it."""

@@ -27,11 +27,9 @@ socket.socket.connect = refuse
 socket.getaddrinfo = refuse
 import booksearch_assets.definitions
 
-usage = resource.getrusage(resource.RUSAGE_SELF)
 children = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps({
     "modules": sorted({name.split(".")[0] for name in sys.modules}),
-    "seconds": usage.ru_utime + usage.ru_stime,
     "children": children.ru_utime + children.ru_stime,
 }))
 """
@@ -68,12 +66,6 @@ def test_the_profile_emr_loads_without_credentials_and_network() -> None:
     launcher = default_resources(Settings.from_environment(EMR))["spark"]
     assert launcher.archive.startswith("s3://books/emr/packages/")
     assert launcher.staging == "s3://books/emr"
-
-
-def test_loading_takes_under_three_seconds() -> None:
-    """Of processor time, the best of three: a busy machine must not fail it. Dagster itself takes half of it."""
-    seconds = min(float(str(_load()["seconds"])) for _ in range(3))
-    assert seconds < 3
 
 
 def test_definitions_are_loadable_and_complete() -> None:

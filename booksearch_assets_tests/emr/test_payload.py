@@ -37,6 +37,7 @@ def test_the_driver_needs_no_dagster_and_starts_no_spark_before_its_stage() -> N
     assert answer.stdout.strip() == "[]"
 
 
+@pytest.mark.system
 @pytest.mark.spark
 def test_a_stage_runs_on_a_session_with_the_settings_of_its_job(
     make_step: MakeStep, service: LocalServerless

@@ -42,6 +42,7 @@ def test_what_is_no_amount_of_memory_is_refused() -> None:
         worker_memory_gb("lots")
 
 
+@pytest.mark.system
 @pytest.mark.spark
 def test_a_running_job_is_watched(spark: SparkSession) -> None:
     said: list[str] = []

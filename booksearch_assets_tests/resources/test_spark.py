@@ -36,6 +36,7 @@ print(json.dumps(seen))
 """
 
 
+@pytest.mark.system
 @pytest.mark.spark
 def test_another_driver_memory_starts_another_jvm_and_the_same_one_does_not() -> None:
     answer = subprocess.run(
