@@ -22,10 +22,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
@@ -33,6 +32,9 @@ from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.contract import Table
 from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.fingerprint import rows_fingerprint
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 WHOLE = ""
 PENDING_GRACE = timedelta(days=2)
@@ -141,6 +143,9 @@ class Lake:
 
         Raises `LakeError` where the files of a commit are gone.
         """
+        # It loads pandas, which definitions have no use for.
+        import pyarrow.dataset as ds
+
         files = [path for commit in commits for path in self._present_files(commit)]
         if files:
             return ds.dataset(files, schema=schema, filesystem=self.filesystem, format="parquet")
@@ -172,11 +177,9 @@ class Lake:
         base = self._local(uri)
         infos = self.filesystem.get_file_info(pafs.FileSelector(base, allow_not_found=True))
         files = [i.path for i in infos if i.base_name.endswith(".parquet")]
-        return (
-            ds.dataset(files, table.schema, filesystem=self.filesystem, format="parquet").to_table()
-            if files
-            else table.schema.empty_table()
-        )
+        if not files:
+            return table.schema.empty_table()
+        return pq.read_table(files, schema=table.schema, filesystem=self.filesystem)
 
     def tables(self) -> list[str]:
         """Every table that was ever committed, sorted. Caches, whose names start with an underscore, are none."""

@@ -16,7 +16,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
@@ -109,6 +108,9 @@ class ShardStore:
         self, shard: str, keys: pa.Array | None = None, columns: Sequence[str] | None = None
     ) -> pa.Table:
         """Rows of one shard, those of `keys` where given."""
+        # It loads pandas, which definitions have no use for.
+        import pyarrow.dataset as ds
+
         keep = None if keys is None else pc.field(self._key).isin(keys)
         dataset = ds.dataset(self._path(shard), format="parquet", filesystem=self._lake.filesystem)
         return dataset.to_table(columns=list(columns) if columns else None, filter=keep)
