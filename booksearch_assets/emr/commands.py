@@ -29,13 +29,13 @@ def _explained(command: _F) -> _F:
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
+        from booksearch_assets.aws.calls import ServiceError
         from booksearch_assets.clip.bundle import BundleError
         from booksearch_assets.emr.content import PackageNotBuildable
-        from booksearch_assets.emr.errors import EmrError
 
         try:
             return command(*args, **kwargs)
-        except (SettingsError, PackageNotBuildable, BundleError, EmrError) as error:
+        except (SettingsError, PackageNotBuildable, BundleError, ServiceError) as error:
             raise click.ClickException(str(error)) from error
 
     return run  # type: ignore[return-value]
@@ -85,8 +85,8 @@ def package(upload: bool, into: Path, torch_index: str) -> None:
 def _upload(
     content: PackageContent, deployment: EmrSettings, bundle_folder: str, into: Path, torch_index: str
 ) -> None:
+    from booksearch_assets.aws.calls import Patience, aws_client
     from booksearch_assets.clip.bundle import Bundle
-    from booksearch_assets.emr.calls import Patience, aws_client
     from booksearch_assets.emr.package_store import PackageUris, exists, upload_bundle, upload_package
 
     bundle, s3 = Bundle.open(bundle_folder), aws_client("s3", deployment.region)

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from booksearch_assets.emr.messages import split_s3
+from booksearch_assets.aws.objects import split_s3
 
 _LINES = 40
 _LONGEST_LINE = 500

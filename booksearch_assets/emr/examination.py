@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from booksearch_assets.aws.calls import Patience, ServiceError, aws_client
 from booksearch_assets.doctor import Finding
-from booksearch_assets.emr.calls import Patience, aws_client
 from booksearch_assets.emr.content import code_digest
 from booksearch_assets.emr.deployment import package_hash
-from booksearch_assets.emr.errors import EmrError
 from booksearch_assets.emr.package_store import PackageUris, bundle_uri, exists, require_package
 from booksearch_assets.settings import EmrSettings, Settings
 
@@ -29,7 +28,7 @@ def examine_credentials(settings: Settings) -> Finding:
     """Whose credentials these are."""
     try:
         identity = _ONCE.call(aws_client("sts", _of(settings).region).get_caller_identity)
-    except EmrError as error:
+    except ServiceError as error:
         return Finding(
             "aws credentials", False, str(error), "aws configure, or set AWS_PROFILE; then try again"
         )
@@ -41,7 +40,7 @@ def examine_application(settings: Settings) -> Finding:
     emr = _of(settings)
     try:
         application = _application(emr)
-    except EmrError as error:
+    except ServiceError as error:
         return Finding("emr application", False, str(error), _STACKS)
     release, architecture = application["releaseLabel"], application.get("architecture", ARCHITECTURE)
     return Finding(
@@ -56,7 +55,7 @@ def examine_quota(settings: Settings) -> Finding:
     """How much the application may use. The quota of the account needs a right of its own, so it is only hinted at."""
     try:
         most = _application(_of(settings)).get("maximumCapacity", {}).get("cpu", "any number of vCPU")
-    except EmrError as error:
+    except ServiceError as error:
         return Finding("emr capacity", False, str(error), _STACKS)
     return Finding(
         "emr capacity",
@@ -72,7 +71,7 @@ def examine_package(settings: Settings) -> Finding:
     uris = PackageUris.of(emr.staging, package_hash(emr))
     try:
         require_package(uris.archive, code_digest(), aws_client("s3", emr.region), _ONCE)
-    except EmrError as error:
+    except ServiceError as error:
         return Finding("emr package", False, str(error), _UPLOAD)
     return Finding("emr package", True, uris.archive)
 
@@ -85,7 +84,7 @@ def examine_shipped_model(settings: Settings) -> Finding:
     try:
         uri = bundle_uri(emr.staging, Bundle.open(settings.bundle).bundle_id)
         found = exists(aws_client("s3", emr.region), uri, _ONCE)
-    except (BundleError, EmrError) as error:
+    except (BundleError, ServiceError) as error:
         return Finding("emr model", False, str(error), _UPLOAD)
     return Finding("emr model", found, uri if found else f"{uri} does not exist", _UPLOAD)
 

@@ -13,22 +13,23 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from booksearch_assets.aws.calls import Patience, ServiceError, aws_client
 from booksearch_assets.compute.memory import GIB, MIB, memory_bytes
 from booksearch_assets.compute.plan import Offer, SparkPlan, Wishes, Work
 from booksearch_assets.compute.rates import Place
 from booksearch_assets.emr.account import Architecture, Budget, price_in, usage_of
-from booksearch_assets.emr.calls import Patience, aws_client
 from booksearch_assets.emr.content import code_digest
 from booksearch_assets.emr.driver_log import driver_log_folder, driver_log_tail
-from booksearch_assets.emr.errors import EmrError, OverBudget
+from booksearch_assets.emr.errors import OverBudget
 from booksearch_assets.emr.job import Job
 from booksearch_assets.emr.messages import JobContext, JobFolder, JobMessages, has_report
 from booksearch_assets.emr.outcome import conclude, job_figures, seconds_of
 from booksearch_assets.emr.package_store import ShippedModel, require_package
 from booksearch_assets.emr.reattach import LeftBehind, Step, left_behind
 from booksearch_assets.emr.submit import ENDED, JobRuns, Submission
-from booksearch_assets.emr.watch import in_charge_of, watch
+from booksearch_assets.emr.watch import watch
 from booksearch_assets.emr.workers import predicted_usage, sizes_of
+from booksearch_assets.resources.remote_jobs import failure_of, in_charge_of
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
 from booksearch_assets.tables.counts import StageReport
 from booksearch_assets.tables.lake import Lake
@@ -127,11 +128,8 @@ class EmrServerlessLauncher(SparkLauncher):
         """
         try:
             return super().run(stage, params, tuning, work, context, lake)
-        except EmrError as error:
-            description = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
-            raise dg.Failure(
-                description, metadata=error.figures, allow_retries=not error.permanent
-            ) from error
+        except ServiceError as error:
+            raise failure_of(error) from error
 
     def run_planned(
         self,
@@ -156,6 +154,13 @@ class EmrServerlessLauncher(SparkLauncher):
             return has_report(s3, JobFolder.of(self.jobs_uri, name), self._patience)
 
         find = partial(left_behind, jobs, step, job, reported)
+
+        def cancel() -> str | None:
+            job_run_id = find().job_run_id
+            if job_run_id:
+                jobs.cancel(job_run_id)
+            return job_run_id
+
         left = find()
         for job_run_id in left.superseded:
             context.log.warning(
@@ -178,7 +183,7 @@ class EmrServerlessLauncher(SparkLauncher):
             context, JobContext(s3, folder, self._patience), messages, extras=job.to_json()
         ) as session:
             submission = self._submission(left.name, plan, model, session)
-            with in_charge_of(jobs, lambda: find().job_run_id, context):
+            with in_charge_of(cancel, f"application {self.application_id}", context):
                 job_run = self._attend(jobs, submission, left, messages, budget, context)
                 messages.forward(to_the_end=True)
         if job_run["state"] == "SUCCESS":

@@ -18,9 +18,9 @@ import dagster as dg
 from botocore.exceptions import ClientError
 from dagster_pipes import PipesContextData, PipesParams
 
+from booksearch_assets.aws.calls import Patience, ServiceError, error_code
+from booksearch_assets.aws.objects import split_s3
 from booksearch_assets.emr.account import NOTHING, Usage
-from booksearch_assets.emr.calls import Patience
-from booksearch_assets.emr.errors import EmrError, error_code
 from booksearch_assets.tables.counts import StageReport
 
 _FIRST_CHUNK = 1
@@ -50,16 +50,6 @@ class JobFolder:
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}"
-
-
-def split_s3(uri: str) -> tuple[str, str]:
-    """(bucket, prefix) of an `s3://` URI; the prefix is empty or ends with a slash. Raises `ValueError` for another."""
-    scheme, _, rest = uri.partition("://")
-    bucket, _, prefix = rest.partition("/")
-    if scheme != "s3" or not bucket:
-        raise ValueError(f"{uri!r} is no s3://bucket/prefix")
-    prefix = prefix.strip("/")
-    return bucket, f"{prefix}/" if prefix else ""
 
 
 def has_report(s3: Any, folder: JobFolder, patience: Patience) -> bool:
@@ -145,7 +135,7 @@ class JobMessages(dg.PipesMessageReader):
         except ClientError as error:
             if error_code(error) != "NoSuchKey":
                 raise
-        except EmrError as error:
+        except ServiceError as error:
             self.fault = str(error)
 
     def _hand_on(self, message: dict[str, Any]) -> None:

@@ -17,9 +17,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from booksearch_assets.emr.calls import Patience
-from booksearch_assets.emr.errors import ModelMissing, PackageMissing, PackageOutdated, error_code
-from booksearch_assets.emr.messages import split_s3
+from booksearch_assets.aws.calls import Patience, error_code
+from booksearch_assets.aws.objects import split_s3
+from booksearch_assets.emr.errors import ModelMissing, PackageMissing, PackageOutdated
 from booksearch_assets.emr.package import ARCHIVE, ENTRY_POINT_FILE, MANIFEST, Package, Say, silent, write_tar
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from booksearch_assets.emr.calls import Patience
-from booksearch_assets.emr.errors import RequestRefused
+from booksearch_assets.aws.calls import Patience, RequestRefused
 
 # A job in any other state goes on, CANCELLING and states that are yet to be invented among them.
 ENDED = frozenset({"SUCCESS", "FAILED", "CANCELLED"})

@@ -14,13 +14,14 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from booksearch_assets.emr.calls import Patience, aws_client
-from booksearch_assets.emr.errors import (
+from booksearch_assets.aws.calls import (
+    Patience,
     RequestRefused,
     ServiceUnreachable,
-    is_permanent_failure,
+    aws_client,
     is_transient,
 )
+from booksearch_assets.emr.errors import is_permanent_failure
 
 QUICK = Patience(first=0.001, longest=0.002, total=5.0)
 

@@ -7,6 +7,7 @@ import runpy
 
 import pytest
 
+from booksearch_assets.aws.calls import RequestRefused, ServiceUnreachable
 from booksearch_assets.emr import errors
 from booksearch_assets.settings import _OF_EMR, PACKAGE
 from booksearch_assets_tests.infra.templates import Statement, statements
@@ -42,7 +43,8 @@ def test_no_right_is_explained_that_nobody_has() -> None:
 
 
 def test_every_error_says_what_to_do_and_whether_it_is_retried() -> None:
-    known = {error.__name__: error for error in errors.EmrError.__subclasses__()}
+    every = [*errors.EmrError.__subclasses__(), RequestRefused, ServiceUnreachable]
+    known = {error.__name__: error for error in every}
     told = {row[0].strip("`"): row for row in ROWS if len(row) == 4}
     assert set(told) == set(known)
     for name, error in known.items():
@@ -70,4 +72,4 @@ def _rate_and_price() -> tuple[object, object]:
     from booksearch_assets.compute.rates import default_rate
     from booksearch_assets.emr.account import price_in
 
-    return default_rate("cover_embeddings"), price_in("us-east-1")
+    return default_rate("image_embeddings"), price_in("us-east-1")

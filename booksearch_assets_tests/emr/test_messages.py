@@ -8,8 +8,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from booksearch_assets.emr.calls import Patience, aws_client
-from booksearch_assets.emr.messages import JobContext, JobFolder, JobMessages, has_report, split_s3
+from booksearch_assets.aws.calls import Patience, aws_client
+from booksearch_assets.aws.objects import split_s3
+from booksearch_assets.emr.messages import JobContext, JobFolder, JobMessages, has_report
 from booksearch_assets.tables.counts import Counts, StageReport
 from booksearch_assets_tests.emr.serverless import BUCKET, REGION, LocalServerless
 

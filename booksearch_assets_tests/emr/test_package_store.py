@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from booksearch_assets.aws.calls import Patience, RequestRefused
 from booksearch_assets.clip.bundle import Bundle
-from booksearch_assets.emr.calls import Patience
 from booksearch_assets.emr.content import ENTRY_POINT, code_digest
-from booksearch_assets.emr.errors import ModelMissing, PackageMissing, PackageOutdated, RequestRefused
+from booksearch_assets.emr.errors import ModelMissing, PackageMissing, PackageOutdated
 from booksearch_assets.emr.package import Package
 from booksearch_assets.emr.package_store import (
     PackageUris,
