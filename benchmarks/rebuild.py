@@ -22,11 +22,11 @@ from pathlib import Path
 import dagster as dg
 
 from booksearch_assets.clip.bundle import Bundle
-from booksearch_assets.compute.cover_embeddings import vectors_cache
 from booksearch_assets.sample.dump_site import prepare_dumps
 from booksearch_assets.sample.service import write_queries
 from booksearch_assets.sample.world import World
 from booksearch_assets.settings import Settings
+from booksearch_assets.tables.books import COVERS
 
 RESULTS = Path(__file__).parent / "results"
 LIMITS = {"fetched_bytes": 0.05, "embedded": 0.05, "seconds": 0.15}
@@ -115,7 +115,9 @@ def _newest(instance: dg.DagsterInstance, asset: str, run_id: str) -> dict[str, 
 def _vectors(environment: dict[str, str]) -> int:
     settings = Settings.from_environment(environment)
     bundle = Bundle.open(settings.bundle)
-    return len(vectors_cache(settings.lake, settings.source, bundle.bundle_id, bundle.dimension).index([]))
+    return len(
+        COVERS.vectors_cache(settings.lake, settings.source, bundle.bundle_id, bundle.dimension).index([])
+    )
 
 
 def _print(first: Build, second: Build, shares: dict[str, float]) -> None:

@@ -30,7 +30,6 @@ import make_page_pictures
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from booksearch_assets.compute.cover_embeddings import covers_cache
 from booksearch_assets.compute.fetch_policy import FetchPolicy
 from booksearch_assets.definitions import build_defs
 from booksearch_assets.instance import use_instance
@@ -39,6 +38,7 @@ from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.search.quality.opening import stored_report
 from booksearch_assets.search.quality.plots import plots
 from booksearch_assets.settings import Settings
+from booksearch_assets.tables.books import COVERS
 from booksearch_assets.tables.lake import Lake
 
 IMAGES = Path(__file__).parent / "images"
@@ -108,7 +108,7 @@ class OutOfService(OpenLibraryResource):
 def fail_before_the_last_years(settings: Settings, years: int = 2) -> None:
     """Fetch all covers again while the service is down, where those of the last `years` are not in the cache."""
     use_instance(settings)
-    lake, cache = Lake(settings.lake), covers_cache(settings.lake, settings.source)
+    lake, cache = Lake(settings.lake), COVERS.bytes_cache(settings.lake, settings.source)
     images = [lake.resolve("books/cover_images", year) for year in lake.partitions("books/cover_images")]
     gone = pc.unique(lake.dataset(images[-years:]).to_table(columns=["cover_id"])["cover_id"])
     rows = pa.concat_tables([cache.read(shard) for shard in cache.shards()])

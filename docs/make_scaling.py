@@ -27,7 +27,7 @@ POLITE_PER_MINUTE, LIMIT_PER_MINUTE = 300, 400
 # An L cover: 60 kB in the mean, and what Parquet adds is less than a hundredth of that.
 COVER_BYTES = 60_000
 ROWS_PER_TASK = 512
-# What `compute.cover_embeddings.worker_bytes` counts for ViT-B/32, whose weights are 605 MB.
+# What `compute.image_embeddings.worker_bytes` counts for ViT-B/32, whose weights are 605 MB.
 MODEL_BYTES = 2 * 605 * 10**6 + 350 * MIB
 PRESETS_SHOWN = (Preset.planned, Preset.large)
 
@@ -53,7 +53,7 @@ def page_with_tables(page: str) -> str:
     """The page with every `<!-- name -->` ... `<!-- end -->` filled again."""
     price = price_in(REGION)
     assert price
-    rate = default_rate("cover_embeddings")
+    rate = default_rate("image_embeddings")
     tables = {
         "embedding": _embedding_table(rate, price),
         "fetching": _fetching_table(),

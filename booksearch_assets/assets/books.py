@@ -20,7 +20,7 @@ from booksearch_assets.assets.images import build_images
 from booksearch_assets.assets.raw_dump import raw_dump
 from booksearch_assets.assets.search import build_search
 from booksearch_assets.assets.search_quality import build_search_quality
-from booksearch_assets.automation.partitions import publish_years
+from booksearch_assets.automation.partitions import POOL_OPEN_LIBRARY, publish_years
 from booksearch_assets.search.books_collection import book_rows, books_collection
 from booksearch_assets.tables import books
 
@@ -29,10 +29,12 @@ def books_catalogue(first_year: int) -> Catalogue:
     return Catalogue(
         name="books",
         partitions=publish_years(first_year),
+        partitioned_by="year",
         items=books.FILTERED_FICTION,
         urls=books.COVER_URLS,
-        images=books.COVER_IMAGES,
-        embeddings=books.cover_vectors,
+        pictures=books.COVERS,
+        service="open_library",
+        fetch_pool=POOL_OPEN_LIBRARY,
         collection_spec=books_collection,
         collection_rows=book_rows,
     )

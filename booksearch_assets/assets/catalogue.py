@@ -5,36 +5,70 @@ Belongs here: names, tables and partitions of a catalogue. Does not: the assets 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dagster as dg
 import pyarrow as pa
 
 from booksearch_assets.tables.contract import Table
+from booksearch_assets.tables.images import PictureTables
 from booksearch_assets.vectorstores.contract import CollectionSpec
+
+if TYPE_CHECKING:
+    from booksearch_assets.compute.fetch_policy import FetchPolicy
+
+CollectionRows = Callable[[pa.Table, pa.Table, pa.Table, Mapping[Any, Any]], pa.Table]
+
+
+class PictureService(Protocol):
+    """Where the pictures of a catalogue are had: what its assets need of the resource that `Catalogue.service` names.
+
+    `source` tells keys of different places apart; `known_items` is a Parquet file of queries with known answers, or "".
+    """
+
+    source: str
+    known_items: str
+
+    def fetch_policy(self) -> FetchPolicy: ...
+
+    def reachable(self) -> AbstractContextManager[Iterator[None] | None]: ...
 
 
 @dataclass(frozen=True)
 class Catalogue:
     """The shared tail of a catalogue runs from `urls` to the published search.
 
-    `embeddings` gives the contract of its vectors for a dimension, `items` the table of what is searched for;
-    `collection_rows` joins items, urls and vectors of one partition into rows of `collection_spec`, and is told which
-    pictures of any partition another one stands for (`near_duplicates`).
+    `items` is the table of what is searched for, and `pictures` are the tables of its pictures. `collection_rows` joins
+    items, urls and vectors of one partition into rows of `collection_spec`, and is told which pictures of any partition
+    another one stands for (`near_duplicates`); `choices` are the settings that it was made with.
     """
 
     name: str
     partitions: dg.PartitionsDefinition
+    partitioned_by: str
     items: Table
     urls: Table
-    images: Table
-    embeddings: Callable[[int], Table]
+    pictures: PictureTables
+    service: str
+    fetch_pool: str
     collection_spec: Callable[[str, int, Mapping[str, str]], CollectionSpec]
-    collection_rows: Callable[[pa.Table, pa.Table, pa.Table, Mapping[int, int]], pa.Table]
+    collection_rows: CollectionRows
+    choices: Mapping[str, str] = field(default_factory=dict)
 
     def key(self, asset: str) -> dg.AssetKey:
         return dg.AssetKey([self.name, asset])
+
+    @property
+    def images(self) -> Table:
+        return self.pictures.images
+
+    @property
+    def embeddings(self) -> Callable[[int], Table]:
+        """The contract of the vectors, for a dimension."""
+        return self.pictures.vectors
 
     @property
     def collection(self) -> str:
@@ -48,3 +82,8 @@ class Catalogue:
 
     def key_of(self, table: Table) -> dg.AssetKey:
         return dg.AssetKey(table.name.split("/"))
+
+    def picture_service(self, resources: Any) -> PictureService:
+        """The resource of this catalogue, of those of a run."""
+        service: PictureService = getattr(resources, self.service)
+        return service

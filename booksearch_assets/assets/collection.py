@@ -7,9 +7,11 @@ Belongs here: reading every partition, loading, reconciling counts, recording th
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.pictures import bars
@@ -62,7 +64,7 @@ def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
         store = lake.open()
         sources = _sources(store, catalogue, vectors_name)
         read = [commit for source in sources for commit in (source.items, source.urls, source.vectors)]
-        made_from = recipe(read, {"code": CODE_VERSION})
+        made_from = recipe(read, {"code": CODE_VERSION, **catalogue.choices})
         made = _provenance(sources)
         held = store.current(catalogue.collection)
         if held and held.recipe == made_from and not config.again:
@@ -83,17 +85,20 @@ def build_collection(catalogue: Catalogue) -> dg.AssetsDefinition:
         }
         counts: dict[str, Counts] = {}
         twins = near_duplicates(lambda: _vectors(store, catalogue, sources, made.dimension))
-        context.log.info("%d covers are nearly the picture of another", len(twins))
+        context.log.info("%d %s are nearly the picture of another", len(twins), catalogue.pictures.noun)
+        spec = catalogue.collection_spec(name, made.dimension, properties)
+        loaded: set[str] = set()
 
         def rows() -> Iterator[pa.Table]:
             for source in sources:
-                part = _rows_of(store, catalogue, source, made.dimension, twins)
-                counts[source.partition] = _account(source, part)
+                found = _rows_of(store, catalogue, source, made.dimension, twins)
+                part = _first_of_each(found, spec.key, loaded)
+                counts[source.partition] = _account(source, found, part)
                 if len(part):
                     yield part
 
         with vector_store.open() as vectors:
-            vectors.create(catalogue.collection_spec(name, made.dimension, properties))
+            vectors.create(spec)
             progress = log_progress(context)
             vectors.load(name, rows(), on_progress=lambda done: progress("rows loaded", done, None))
             stored = vectors.seal(name)
@@ -194,7 +199,7 @@ def _provenance(sources: list[_Source]) -> _Provenance:
         found = "; ".join(f"{bundle}: {', '.join(partitions)}" for bundle, partitions in by_bundle.items())
         raise dg.Failure(
             f"the partitions hold vectors of {len(by_bundle)} models or sources ({found}), which cannot be compared. "
-            "Materialise cover_embeddings for all partitions with one model and one source.",
+            "Materialise its embeddings for all partitions with one model and one source.",
             allow_retries=False,
         )
     facts = sources[0].vectors.facts
@@ -208,11 +213,11 @@ def _dump_date(sources: list[_Source]) -> str:
 def _vectors(store: Lake, catalogue: Catalogue, sources: list[_Source], dimension: int) -> Iterator[pa.Table]:
     schema = catalogue.embeddings(dimension).schema
     for source in sources:
-        yield store.dataset([source.vectors], schema).to_table(columns=["cover_id", VECTOR])
+        yield store.dataset([source.vectors], schema).to_table(columns=[catalogue.pictures.key.name, VECTOR])
 
 
 def _rows_of(
-    store: Lake, catalogue: Catalogue, source: _Source, dimension: int, twins: Mapping[int, int]
+    store: Lake, catalogue: Catalogue, source: _Source, dimension: int, twins: Mapping[Any, Any]
 ) -> pa.Table:
     items = store.dataset([source.items], catalogue.items.schema).to_table()
     urls = store.dataset([source.urls], catalogue.urls.schema).to_table()
@@ -220,8 +225,20 @@ def _rows_of(
     return catalogue.collection_rows(items, urls, vectors, twins)
 
 
-def _account(source: _Source, rows: pa.Table) -> Counts:
-    """An item is in the collection, or it wants no cover, or its cover has no vector."""
+def _first_of_each(rows: pa.Table, key: str, loaded: set[str]) -> pa.Table:
+    """The rows whose key is not among `loaded`, and they are from now on: two partitions may list the same item."""
+    keys = rows[key].to_pylist()
+    repeated = loaded.intersection(keys)
+    loaded.update(keys)
+    return rows.filter(pc.invert(pc.is_in(rows[key], pa.array(repeated, pa.string())))) if repeated else rows
+
+
+def _account(source: _Source, found: pa.Table, loaded: pa.Table) -> Counts:
+    """An item is in the collection, or it wants no picture, its picture has no vector, or a partition before had it."""
     wanted = source.urls.counts.rows_out if source.urls.counts else source.items.rows
-    reasons = {"no_wanted_cover": source.items.rows - wanted, "no_vector": wanted - len(rows)}
-    return Counts(source.items.rows, len(rows), {reason: n for reason, n in reasons.items() if n})
+    reasons = {
+        "no_wanted_picture": source.items.rows - wanted,
+        "no_vector": wanted - len(found),
+        "repeated": len(found) - len(loaded),
+    }
+    return Counts(source.items.rows, len(loaded), {reason: n for reason, n in reasons.items() if n})

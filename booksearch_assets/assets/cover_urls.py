@@ -17,7 +17,7 @@ from booksearch_assets.assets.reporting import (
     inputs_of,
 )
 from booksearch_assets.automation.conditions import follow_changes
-from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
+from booksearch_assets.automation.partitions import IN_ONE_RUN, POOL_SPARK
 from booksearch_assets.compute.plan import Work
 from booksearch_assets.openlibrary.rules import rules_version
 from booksearch_assets.resources.lake import LakeResource
@@ -47,7 +47,7 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
         key=COVER_URLS.name.split("/"),
         deps=[dg.AssetKey(FILTERED_FICTION.name.split("/")), sizes_key],
         partitions_def=partitions,
-        backfill_policy=BY_YEAR,
+        backfill_policy=IN_ONE_RUN,
         code_version=CODE_VERSION,
         # The size of a cover never changes, and a new cover comes with a new row.
         automation_condition=follow_changes(ignoring=dg.AssetSelection.assets(sizes_key)),

@@ -1,11 +1,12 @@
-"""The embeddings asset of a catalogue (`books/cover_embeddings`): one vector for each cover.
+"""The embeddings asset of a catalogue (`books/cover_embeddings`, `products/image_embeddings`): a vector for each picture.
 
-Belongs here: which covers lack a vector of this model, and composing each partition from the vectors cache.
-Does not: encoding (`clip`), the Spark job (`compute.cover_embeddings`).
+Belongs here: which pictures lack a vector of this model, and composing each partition from the vectors cache.
+Does not: encoding (`clip`), the Spark job (`compute.image_embeddings`).
 """
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -23,50 +24,53 @@ from booksearch_assets.assets.reporting import (
     inputs_of,
 )
 from booksearch_assets.automation.conditions import follow_changes
-from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
+from booksearch_assets.automation.partitions import IN_ONE_RUN, POOL_SPARK
 from booksearch_assets.compute.plan import Work
 from booksearch_assets.compute.rates import Measure
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
-from booksearch_assets.tables.books import EMBEDDING_REJECTIONS
 from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.counts import Counts, StageReport
 from booksearch_assets.tables.fingerprint import recipe
+from booksearch_assets.tables.images import SHARD, PictureTables
 from booksearch_assets.tables.lake import Lake
 
 CODE_VERSION = "1"
-"""Raised when the same covers and bundle give other rows."""
+"""Raised when the same pictures and bundle give other rows."""
 
 _DRAWN_VECTORS = 500
 
 
 class EmbeddingsConfig(RebuildConfig):
-    """How covers are embedded."""
+    """How pictures are embedded."""
 
     rows_per_task: int = Field(
         default=512,
         ge=1,
-        description="Covers in one task and one shard of vectors: what a killed run may lose.",
+        description="Pictures in one task and one shard of vectors: what a killed run may lose.",
     )
     batch_size: int = Field(
-        default=16, ge=1, description="Covers in one forward pass. On a processor 8 to 32 are equally fast."
+        default=16, ge=1, description="Pictures in one forward pass. On a processor 8 to 32 are equally fast."
     )
     spark_from: int = Field(
         default=500,
         ge=0,
-        description="Fewer covers than this are embedded without Spark, whose workers take longer to start and load the "
+        description="Fewer pictures than this are embedded without Spark, whose workers take longer to start and load the "
         "model than the work takes. Lower it for a large model.",
     )
     tuning: SparkTuning = SparkTuning()
 
 
 def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
+    tables = catalogue.pictures
+    key = tables.key.name
+
     @dg.asset(
-        key=catalogue.key("cover_embeddings"),
+        key=catalogue.key_of(catalogue.embeddings(1)),
         deps=[catalogue.key_of(catalogue.images)],
         partitions_def=catalogue.partitions,
-        backfill_policy=BY_YEAR,
+        backfill_policy=IN_ONE_RUN,
         code_version=CODE_VERSION,
         automation_condition=follow_changes(),
         group_name=catalogue.name,
@@ -75,18 +79,16 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         metadata=definition_metadata(catalogue.embeddings(1)),
         description=catalogue.embeddings(1).description,
     )
-    def cover_embeddings(
+    def embeddings(
         context: dg.AssetExecutionContext,
         config: EmbeddingsConfig,
         lake: LakeResource,
         spark: dg.ResourceParam[SparkLauncher],
         model: ModelResource,
     ) -> dg.MaterializeResult:
-        from booksearch_assets.compute.cover_embeddings import (
-            WORK_SCHEMA,
-            CoverEmbeddingsParams,
+        from booksearch_assets.compute.image_embeddings import (
+            ImageEmbeddingsParams,
             run_here,
-            vectors_cache,
             worker_bytes,
         )
 
@@ -100,19 +102,18 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         rebuild = Rebuild(context, store, table, recipes, recipes if config.again else ())
         if not rebuild.partitions:
             return rebuild.finished()
-        listed = {
-            p: store.read(catalogue.images, p, ["cover_id", "status", "shard"]) for p in rebuild.partitions
-        }
+        listed = {p: store.read(catalogue.images, p, [key, "status", SHARD]) for p in rebuild.partitions}
         source = _one_source(images)
-        cache = vectors_cache(store.root, source, bundle.bundle_id, bundle.dimension)
-        wanted = _without_vector(pa.concat_tables(listed.values()), cache.index([])).cast(WORK_SCHEMA)
-        context.log.info("%d covers have no vector of %s yet", len(wanted), bundle.bundle_id)
+        cache = tables.vectors_cache(store.root, source, bundle.bundle_id, bundle.dimension)
+        wanted = _without_vector(pa.concat_tables(listed.values()), cache.index([]), key).cast(tables.work)
+        context.log.info("%d %s have no vector of %s yet", len(wanted), tables.noun, bundle.bundle_id)
         # Rows never go there: an attempt that was killed may have left some.
         attempt = begin_attempt(context, store, table.name, rebuild.recipes)
-        pending = store.begin(table.name)
+        pending = store.begin(table.name, partitioned_by=catalogue.partitioned_by)
         work_list, listed_rows = attempt.write_aside("work", wanted)
-        params = CoverEmbeddingsParams(
+        params = ImageEmbeddingsParams(
             lake=store.root,
+            catalogue=catalogue.name,
             source=source,
             work=work_list,
             rows=listed_rows,
@@ -129,11 +130,11 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         }
 
         def commit_partitions(report: StageReport, whole: bool) -> None:
-            rejected = _reasons(store, params.rejections) if report.total.rejected else {}
+            rejected = _reasons(store, params.rejections, tables) if report.total.rejected else {}
             index = cache.index([])
             for partition in rebuild.partitions:
-                found = index.filter(pc.is_in(index["cover_id"], listed[partition]["cover_id"]))
-                counts = _account(listed[partition], found["cover_id"], rejected)
+                found = index.filter(pc.is_in(index[key], listed[partition][key]))
+                counts = _account(listed[partition], found, rejected, key)
                 if counts.unaccounted and not whole:
                     continue
                 pending.write(
@@ -152,7 +153,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
                 similar = _similarities(store.read(table, partition, ["vector"]))
                 drawn = {
                     "neighbour_similarity": pictures.histogram(
-                        similar, "cosine to the most similar other cover"
+                        similar, "cosine to the most similar other picture"
                     )
                 }
                 shown = commit_metadata(store, table, commit, report.seconds, drawn)
@@ -169,7 +170,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
                     worker_bytes=worker_bytes(bundle),
                     kind=bundle.bundle_id,
                 )
-                report = spark.run("cover_embeddings", params, config.tuning, work, context, store)
+                report = spark.run("image_embeddings", params, config.tuning, work, context, store)
             elif params.rows:
                 report = run_here(params, model.encoder())
             whole = True
@@ -178,11 +179,11 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
             commit_partitions(report, whole)
         return rebuild.finished()
 
-    return cover_embeddings
+    return embeddings
 
 
 def _one_source(images: Mapping[str, Commit]) -> str:
-    """The service whose cover ids these are. Ids of two services mean different pictures, so they are never mixed."""
+    """Where the pictures come from. Ids of two places mean different pictures, so they are never mixed."""
     sources = sorted({commit.facts["source"] for commit in images.values()})
     if len(sources) != 1:
         raise dg.Failure(
@@ -193,33 +194,33 @@ def _one_source(images: Mapping[str, Commit]) -> str:
     return sources[0]
 
 
-def _without_vector(covers: pa.Table, index: pa.Table) -> pa.Table:
-    """The readable covers that the vectors cache lacks, once each, sorted by the shard that holds their bytes.
+def _without_vector(pictures: pa.Table, index: pa.Table, key: str) -> pa.Table:
+    """The readable pictures that the vectors cache lacks, once each, sorted by the shard that holds their bytes.
 
-    Covers are fetched year by year, so years are embedded in about their order too.
+    They are fetched partition by partition, so partitions are embedded in about their order too.
     """
-    ready = covers.filter(pc.equal(covers["status"], "ok")).select(["cover_id", "shard"])
-    missing = ready.filter(pc.invert(pc.is_in(ready["cover_id"], index["cover_id"])))
-    once = missing.group_by("cover_id").aggregate([("shard", "max")]).rename_columns(["cover_id", "shard"])
-    return once.sort_by([("shard", "ascending"), ("cover_id", "ascending")])
+    ready = pictures.filter(pc.equal(pictures["status"], "ok")).select([key, SHARD])
+    missing = ready.filter(pc.invert(pc.is_in(ready[key], index[key])))
+    once = missing.group_by(key).aggregate([(SHARD, "max")]).rename_columns([key, SHARD])
+    return once.sort_by([(SHARD, "ascending"), (key, "ascending")])
 
 
-def _reasons(lake: Lake, folder: str) -> dict[int, str]:
-    rejections = lake.read_aside(folder, EMBEDDING_REJECTIONS)
-    return dict(zip(rejections["cover_id"].to_pylist(), rejections["reason"].to_pylist(), strict=True))
+def _reasons(lake: Lake, folder: str, tables: PictureTables) -> dict[Any, str]:
+    rejections = lake.read_aside(folder, tables.rejections)
+    return dict(zip(rejections[tables.key.name].to_pylist(), rejections["reason"].to_pylist(), strict=True))
 
 
-def _account(listed: pa.Table, embedded: pa.ChunkedArray, rejected: dict[int, str]) -> Counts:
-    """Every listed cover has a vector, or the reason why not: its fetch status or what decoding said."""
-    done = set(embedded.to_pylist())
+def _account(listed: pa.Table, embedded: pa.Table, rejected: dict[Any, str], key: str) -> Counts:
+    """Every listed picture has a vector, or the reason why not: its fetch status or what decoding said."""
+    done = set(embedded[key].to_pylist())
     reasons: Counter[str] = Counter()
-    for cover_id, status in zip(listed["cover_id"].to_pylist(), listed["status"].to_pylist(), strict=True):
-        if cover_id in done:
+    for picture, status in zip(listed[key].to_pylist(), listed["status"].to_pylist(), strict=True):
+        if picture in done:
             continue
         if status != "ok":
             reasons[status] += 1
-        elif cover_id in rejected:
-            reasons[rejected[cover_id]] += 1
+        elif picture in rejected:
+            reasons[rejected[picture]] += 1
     return Counts(rows_in=len(listed), rows_out=len(done), rejected=dict(reasons))
 
 

@@ -18,7 +18,7 @@ from booksearch_assets.assets.reporting import (
     inputs_of,
 )
 from booksearch_assets.automation.conditions import follow_changes
-from booksearch_assets.automation.partitions import BY_YEAR, POOL_SPARK
+from booksearch_assets.automation.partitions import IN_ONE_RUN, POOL_SPARK
 from booksearch_assets.compute.plan import Work
 from booksearch_assets.openlibrary.profiles import profile
 from booksearch_assets.openlibrary.rules import rules_version
@@ -50,7 +50,7 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
         key=FILTERED_FICTION.name.split("/"),
         deps=[dg.AssetKey(EDITIONS.name.split("/"))],
         partitions_def=partitions,
-        backfill_policy=BY_YEAR,
+        backfill_policy=IN_ONE_RUN,
         code_version=CODE_VERSION,
         automation_condition=follow_changes(),
         group_name="books",

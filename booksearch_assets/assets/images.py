@@ -1,4 +1,4 @@
-"""The images asset of a catalogue (`books/cover_images`): original bytes once for each cover id.
+"""The images asset of a catalogue (`books/cover_images`, `products/images`): original bytes once for each picture.
 
 Belongs here: wiring. Does not: HTTP and politeness (`compute.fetch`).
 """
@@ -23,9 +23,8 @@ from booksearch_assets.assets.reporting import (
     markdown_table,
 )
 from booksearch_assets.automation.conditions import follow_changes
-from booksearch_assets.automation.partitions import BY_YEAR, POOL_OPEN_LIBRARY
+from booksearch_assets.automation.partitions import IN_ONE_RUN
 from booksearch_assets.resources.lake import LakeResource
-from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.fingerprint import recipe
@@ -52,49 +51,50 @@ class ImagesConfig(RebuildConfig):
 
 def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
     table = catalogue.images
+    key, noun = catalogue.pictures.key.name, catalogue.pictures.noun
 
     @dg.asset(
         key=catalogue.key_of(table),
         deps=[catalogue.key_of(catalogue.urls)],
         partitions_def=catalogue.partitions,
-        backfill_policy=BY_YEAR,
+        backfill_policy=IN_ONE_RUN,
         code_version=CODE_VERSION,
         automation_condition=follow_changes(),
         group_name=catalogue.name,
         kinds={"aiohttp", "parquet"},
-        pool=POOL_OPEN_LIBRARY,
+        pool=catalogue.fetch_pool,
         metadata=definition_metadata(table),
         description=table.description,
+        required_resource_keys={catalogue.service},
     )
     def images(
         context: dg.AssetExecutionContext,
         config: ImagesConfig,
         lake: LakeResource,
-        open_library: OpenLibraryResource,
     ) -> dg.MaterializeResult:
-        from booksearch_assets.compute.cover_embeddings import covers_cache
         from booksearch_assets.compute.fetch import (
             FetchReport,
-            cover_images,
             fetch_missing,
             fetched_images,
+            wanted_images,
         )
 
-        store = lake.open()
+        store, service = lake.open(), catalogue.picture_service(context.resources)
         urls = {p: store.resolve(catalogue.urls.name, p) for p in partitions_of(context)}
-        settings = {"source": open_library.source, "code": CODE_VERSION}
+        settings = {"source": service.source, "code": CODE_VERSION}
         recipes = {p: recipe([commit], settings) for p, commit in urls.items()}
         again = [p for p in urls if config.again or _is_unsettled(store.current(table.name, p))]
         rebuild = Rebuild(context, store, table, recipes, again)
         if not rebuild.partitions:
             return rebuild.finished()
-        wanted = {p: store.read(catalogue.urls, p, ["cover_id", "url"]) for p in rebuild.partitions}
-        cache = covers_cache(store.root, open_library.source)
+        wanted = {p: store.read(catalogue.urls, p, [key, "url"]) for p in rebuild.partitions}
+        cache = catalogue.pictures.bytes_cache(store.root, service.source)
 
         def commit_partitions(report: FetchReport, whole: bool) -> None:
-            pending, fetched = store.begin(table.name), fetched_images(cache)
+            pending = store.begin(table.name, partitioned_by=catalogue.partitioned_by)
+            fetched = fetched_images(cache, table)
             for partition in rebuild.partitions:
-                rows = cover_images(wanted[partition], fetched)
+                rows = wanted_images(wanted[partition], fetched, key)
                 if len(rows) < len(wanted[partition]) and not whole:
                     continue
                 pending.write(rows, table.schema, partition)
@@ -103,27 +103,27 @@ def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
                     partition,
                     counts=Counts(rows_in=len(wanted[partition]), rows_out=len(rows)),
                     inputs=inputs_of(urls[partition]),
-                    facts={"statuses": dict(statuses), "source": open_library.source},
+                    facts={"statuses": dict(statuses), "source": service.source},
                     recipe=recipes[partition],
                     contract=table,
                 )
-                drawn = {"covers": _cover_sheet(cache, rows)}
+                drawn = {noun: _sheet(cache, rows, key)}
                 shown = commit_metadata(store, table, commit, report.seconds, drawn)
-                rebuild.record(commit, shown | _fetch_metadata(rows, statuses, report))
+                rebuild.record(commit, shown | _fetch_metadata(rows, statuses, report, noun))
 
         report, whole = FetchReport(0, 0, 0, {}, 0.0, 0), False
         try:
-            with open_library.reachable():
+            with service.reachable():
                 report = fetch_missing(
                     pa.concat_tables(wanted.values()),
                     cache,
-                    open_library.fetch_policy(),
+                    service.fetch_policy(),
                     shard_rows=config.shard_rows,
-                    on_progress=_progress(context),
+                    on_progress=_progress(context, noun),
                 )
             whole = True
         finally:
-            # Every cover that was settled is in the cache: years that have all of theirs stay finished.
+            # Every picture that was settled is in the cache: years that have all of theirs stay finished.
             commit_partitions(report, whole)
         context.log.info(
             "%d covers fetched with %d requests, %d were in the cache",
@@ -137,15 +137,15 @@ def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
 
 
 def _is_unsettled(commit: Commit | None) -> bool:
-    """Whether covers ended on an error that another run may mend: then it runs, though its inputs are the same."""
+    """Whether pictures ended on an error that another run may mend: then it runs, though its inputs are the same."""
     from booksearch_assets.compute.fetch import RETRYABLE
 
     statuses = commit.facts.get("statuses", {}) if commit else {}
     return any(statuses.get(status.value) for status in RETRYABLE)
 
 
-def _fetch_metadata(rows: pa.Table, statuses: Counter[str], report: "FetchReport") -> Metadata:
-    table = markdown_table(["status", "covers"], [[k, str(v)] for k, v in statuses.most_common()])
+def _fetch_metadata(rows: pa.Table, statuses: Counter[str], report: "FetchReport", noun: str) -> Metadata:
+    table = markdown_table(["status", noun], [[k, str(v)] for k, v in statuses.most_common()])
     return {
         "statuses": dg.MetadataValue.md(table),
         "cached_bytes": sum(rows["size"].drop_null().to_pylist()),
@@ -154,18 +154,16 @@ def _fetch_metadata(rows: pa.Table, statuses: Counter[str], report: "FetchReport
     }
 
 
-def _progress(context: dg.AssetExecutionContext) -> "Callable[[FetchProgress], None]":
+def _progress(context: dg.AssetExecutionContext, noun: str) -> "Callable[[FetchProgress], None]":
     report = log_progress(context)
     return lambda done: report(
-        f"covers {dict(done.by_status)}" if done.settled == done.total else "covers", done.settled, done.total
+        f"{noun} {dict(done.by_status)}" if done.settled == done.total else noun, done.settled, done.total
     )
 
 
-def _cover_sheet(cache: ShardStore, rows: pa.Table) -> str:
+def _sheet(cache: ShardStore, rows: pa.Table, key: str) -> str:
     from booksearch_assets.search.contact_sheet import contact_sheet
 
     shown = rows.filter(pa.compute.equal(rows["status"], "ok")).slice(0, _SHEET)
-    covers = [row for part in cache.read_keys(shown, ["cover_id", "content"]) for row in part.to_pylist()]
-    return pictures.sheet(
-        contact_sheet([(row["content"], [str(row["cover_id"])]) for row in covers]), width=480
-    )
+    shown_rows = [row for part in cache.read_keys(shown, [key, "content"]) for row in part.to_pylist()]
+    return pictures.sheet(contact_sheet([(row["content"], [str(row[key])]) for row in shown_rows]), width=480)

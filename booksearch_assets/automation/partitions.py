@@ -11,7 +11,7 @@ import dagster as dg
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 """The tags by which a run is about a range of partitions, both ends included."""
 
-BY_YEAR = dg.BackfillPolicy.single_run()
+IN_ONE_RUN = dg.BackfillPolicy.single_run()
 """A whole rebuild, or any range of years, is one run and so one Spark application."""
 
 

@@ -21,9 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from booksearch_assets.compute.fetch_client import Answer, FetchClient
+from booksearch_assets.compute.fetch_files import is_file
 from booksearch_assets.compute.fetch_policy import RETRYABLE, FetchPolicy, FetchStatus, FetchStopped
 from booksearch_assets.compute.rate_limit import HostLimiter
-from booksearch_assets.tables.books import COVER_IMAGES
+from booksearch_assets.tables.contract import Table
+from booksearch_assets.tables.images import SHARD
 from booksearch_assets.tables.shards import ShardStore
 
 __all__ = [
@@ -33,9 +35,9 @@ __all__ = [
     "FetchReport",
     "FetchStatus",
     "FetchStopped",
-    "cover_images",
     "fetch_missing",
     "fetched_images",
+    "wanted_images",
 ]
 
 _DECODERS = 2
@@ -89,7 +91,7 @@ def fetch_missing(
     answers errors only, or asks for a pause longer than the policy's.
     """
     missing, reused = _missing(wanted, cache)
-    hosts = {urlsplit(url).hostname or "" for _, url in missing}
+    hosts = {urlsplit(url).hostname or "" for _, url in missing if not is_file(url)}
     policy.require_contact(hosts)
     if not missing:
         return FetchReport(0, 0, 0, {}, 0.0, reused)
@@ -99,15 +101,14 @@ def fetch_missing(
     return FetchReport(done.requests, done.settled, done.bytes, done.by_status, done.seconds, reused)
 
 
-def fetched_images(cache: ShardStore) -> pa.Table:
-    """What the cache says of every picture that was ever asked for, by the contract COVER_IMAGES."""
-    index = cache.index([name for name in COVER_IMAGES.column_names if name != "shard"])
-    return index.select(COVER_IMAGES.column_names).cast(COVER_IMAGES.schema)
+def fetched_images(cache: ShardStore, contract: Table) -> pa.Table:
+    """What the cache says of every picture that was ever asked for, by the contract `PictureTables.images`."""
+    index = cache.index([name for name in contract.column_names if name != SHARD])
+    return index.select(contract.column_names).cast(contract.schema)
 
 
-def cover_images(wanted: pa.Table, fetched: pa.Table) -> pa.Table:
+def wanted_images(wanted: pa.Table, fetched: pa.Table, key: str) -> pa.Table:
     """The rows of `fetched_images` of the wanted pictures, sorted; pictures that were never asked for are left out."""
-    key = COVER_IMAGES.key[0]
     return fetched.filter(pc.is_in(fetched[key], wanted[key].combine_chunks())).sort_by(key)
 
 

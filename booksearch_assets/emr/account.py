@@ -15,7 +15,7 @@ from typing import Any, Self
 from booksearch_assets.emr.errors import OverBudget
 
 # The stages whose rows are images, so that what a second does, and a dollar buys, has its plain name.
-_IMAGE_STAGES = ("cover_embeddings", "image_embeddings")
+_IMAGE_STAGE = "image_embeddings"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Usage:
 
 def counted_by(stage: str) -> str:
     """What the rows of a stage are called: `images` or `rows`."""
-    return "images" if stage in _IMAGE_STAGES else "rows"
+    return "images" if stage == _IMAGE_STAGE else "rows"
 
 
 NOTHING = Usage(0.0, 0.0, 0.0)

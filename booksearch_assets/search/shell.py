@@ -5,15 +5,19 @@ Belongs here: wiring of settings, index and encoder, and printing. Does not: sea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
+from booksearch_assets.search.books_collection import BOOKS
+from booksearch_assets.search.catalogue import TITLE, SearchedCatalogue
 from booksearch_assets.search.contact_sheet import contact_sheet
 from booksearch_assets.settings import Settings
+from booksearch_assets.tables.images import PictureTables
 
 if TYPE_CHECKING:
     from booksearch_assets.search.engine import QueryEncoder, SearchEngine
@@ -21,29 +25,27 @@ if TYPE_CHECKING:
     from booksearch_assets.search.query import SearchResults
     from booksearch_assets.search.versions import Version
 
-ALIAS = "books"
-
 _RECHECK_SECONDS = 1.0
 """How long a service may go on serving what a server has replaced. A local store is asked before every query."""
 
 
-def open_search(settings: Settings) -> SearchEngine:
-    """The engine over the published collection. Needs no lock, so it works while Dagster runs.
+def open_search(settings: Settings, catalogue: SearchedCatalogue = BOOKS) -> SearchEngine:
+    """The engine over the published collection of a catalogue. Needs no lock, so it works while Dagster runs.
 
     Raises `CollectionNotFound` where nothing is published, `BundleError` for a damaged model, `EndpointError` for an
     endpoint that does not answer.
     """
-    from booksearch_assets.search.book_index import BookIndex
     from booksearch_assets.search.engine import SearchEngine
+    from booksearch_assets.search.item_index import ItemIndex
     from booksearch_assets.vectorstores.connect import open_published
 
-    index = open_published(settings.store_uri, ALIAS, settings.store_token())
-    books = BookIndex.open(index, word_cache(settings))
+    index = open_published(settings.store_uri, catalogue.name, settings.store_token())
+    items = ItemIndex.open(index, word_cache(settings))
     encoder = _load_encoder(settings, index.spec.properties.get("bundle_id", ""))
-    return SearchEngine(index, encoder, books)
+    return SearchEngine(index, encoder, items)
 
 
-def open_live_search(settings: Settings) -> LiveSearch:
+def open_live_search(settings: Settings, catalogue: SearchedCatalogue = BOOKS) -> LiveSearch:
     """The engine for a process that outlives rebuilds: it follows what is published.
 
     Raises as `open_search`, and `ModelMismatch` where the collection is of another model than BOOKSEARCH_MODEL.
@@ -62,7 +64,7 @@ def open_live_search(settings: Settings) -> LiveSearch:
     store = open_store(settings.store_uri, settings.store_token())
     local = isinstance(store, MilvusLiteStore)
     recheck_seconds = 0.0 if local else _RECHECK_SECONDS
-    return LiveSearch(store, ALIAS, encoder_for, recheck_seconds, cache=word_cache(settings))
+    return LiveSearch(store, catalogue.name, encoder_for, recheck_seconds, cache=word_cache(settings))
 
 
 def _load_encoder(settings: Settings, bundle_id: str) -> QueryEncoder:
@@ -93,14 +95,14 @@ def _require_bundle(wanted: str, found: str, place: str) -> None:
         )
 
 
-def list_versions(settings: Settings) -> list[Version]:
-    """The versions of the collection, the newest first. Needs no lock."""
+def list_versions(settings: Settings, catalogue: SearchedCatalogue = BOOKS) -> list[Version]:
+    """The versions of a catalogue's collection, the newest first. Needs no lock."""
     from booksearch_assets.search.versions import Versions
     from booksearch_assets.tables.lake import Lake
     from booksearch_assets.vectorstores.connect import open_store
 
     with open_store(settings.store_uri, settings.store_token()) as store:
-        return Versions(Lake(settings.lake), store, ALIAS).all()
+        return Versions(Lake(settings.lake), store, catalogue.name).all()
 
 
 def word_cache(settings: Settings) -> Path:
@@ -109,10 +111,10 @@ def word_cache(settings: Settings) -> Path:
 
 
 class LastSearch:
-    """The cursor of the last search from a shell, kept in `home`, so that the next command can go on with it."""
+    """The cursor of a catalogue's last search from a shell, kept in `home`, so that the next command can go on with it."""
 
-    def __init__(self, home: Path) -> None:
-        self._path = home / "last-search.cursor"
+    def __init__(self, home: Path, catalogue: str) -> None:
+        self._path = home / f"last-search-{catalogue}.cursor"
 
     def cursor(self) -> str:
         """Raises `InvalidQuery` where there is no next page."""
@@ -130,39 +132,53 @@ class LastSearch:
         self._path.write_text(cursor or "")
 
 
-def print_results(results: SearchResults) -> None:
-    """A table of title, author, year and score. Scores only compare results of one search."""
-    table = Table("", "title", "author", "year", "score", box=None, pad_edge=False)
+def print_results(results: SearchResults[Any], catalogue: SearchedCatalogue = BOOKS) -> None:
+    """A table of title, byline and score. Scores only compare results of one search."""
+    byline = [fact.attribute for fact in catalogue.wording.byline]
+    headings = [catalogue.caption(name) for name in byline]
+    table = Table("", TITLE, *headings, "score", box=None, pad_edge=False)
     for result in results.results:
-        table.add_row(
-            str(result.rank), result.title, ", ".join(result.authors), str(result.year), _score(result.score)
-        )
+        told = [_told(getattr(result, name)) for name in byline]
+        table.add_row(str(result.rank), result.title, *told, _score(result.score))
     Console(highlight=False).print(table if results.results else "nothing found")
+
+
+def _told(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _score(score: float | None) -> str:
     return "" if score is None else f"{score:.3f}"
 
 
-def save_sheet(results: SearchResults, settings: Settings, file: Path, heading: str) -> None:
-    """Save the covers found as one picture, from the covers cache of the lake."""
-    covers = cover_contents(settings.lake, settings.source, [result.cover_id for result in results.results])
+def save_sheet(
+    results: SearchResults[Any],
+    settings: Settings,
+    file: Path,
+    heading: str,
+    catalogue: SearchedCatalogue = BOOKS,
+) -> None:
+    """Save the pictures found as one picture, from the bytes cache of the lake."""
+    images = [getattr(result, catalogue.image) for result in results.results]
+    contents = image_contents(catalogue.pictures, settings.lake, settings.source_of(catalogue.name), images)
+    last = catalogue.wording.byline[-1].attribute
     items = [
-        (covers.get(result.cover_id), [result.title, f"{result.year}   {_score(result.score)}"])
-        for result in results.results
+        (contents.get(image), [result.title, f"{_told(getattr(result, last))}   {_score(result.score)}"])
+        for image, result in zip(images, results.results, strict=True)
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(items, heading=heading).save(file)
 
 
-def cover_contents(lake: str, source: str, cover_ids: list[int]) -> dict[int, bytes]:
-    """Original bytes of covers, by cover id; covers that the cache lacks are left out."""
+def image_contents(
+    pictures: PictureTables, lake: str, source: str, images: Sequence[Any]
+) -> dict[Any, bytes]:
+    """Original bytes of images, by id; those that the cache lacks are left out."""
     import pyarrow.compute as pc
 
-    from booksearch_assets.compute.cover_embeddings import covers_cache
-
-    cache = covers_cache(lake, source)
+    key = pictures.key.name
+    cache = pictures.bytes_cache(lake, source)
     index = cache.index(["status"])
-    wanted = index.filter(pc.is_in(index["cover_id"], pa.array(cover_ids, pa.int64())))
-    rows = (row for part in cache.read_keys(wanted, ["cover_id", "content"]) for row in part.to_pylist())
-    return {row["cover_id"]: row["content"] for row in rows if row["content"]}
+    wanted = index.filter(pc.is_in(index[key], pa.array(images, pictures.key.type)))
+    rows = (row for part in cache.read_keys(wanted, [key, "content"]) for row in part.to_pylist())
+    return {row[key]: row["content"] for row in rows if row["content"]}

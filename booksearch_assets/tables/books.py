@@ -1,6 +1,7 @@
 """The contracts of the `books/` catalogue's tables, from parsed editions to cover vectors.
 
-Belongs here: columns, types, units, keys. Does not: the rules that fill them (`openlibrary`, `compute`).
+Belongs here: columns, types, units, keys. Does not: the rules that fill them (`openlibrary`, `compute`), what is the
+same for the pictures of any catalogue (`tables.images`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from booksearch_assets.tables.contract import Column, Table, rejections, strings
+from booksearch_assets.tables.images import PictureTables, known_items
 
 EDITION_KEY = Column("edition_key", pa.string(), "Open Library edition id, such as OL7353617M.")
 COVER_ID = Column(
@@ -148,97 +150,13 @@ COVER_URLS = Table(
 )
 COVER_URL_REJECTIONS = rejections("books/cover_url_rejections", "the choice of covers", (EDITION_KEY,))
 
-ATTEMPT = pa.struct(
-    [
-        pa.field("at", pa.timestamp("ms", tz="UTC")),
-        pa.field("status", pa.string()),
-        pa.field("http_status", pa.int32()),
-        pa.field("error", pa.string()),
-        pa.field("seconds", pa.float32()),
-    ]
+COVERS = PictureTables(
+    catalogue="books",
+    key=COVER_ID,
+    noun="covers",
+    images_name="cover_images",
+    embeddings_name="cover_embeddings",
+    cache="cover",
 )
-
-_IMAGE_FACTS = (
-    COVER_ID,
-    Column("url", pa.string(), "What was asked for."),
-    Column(
-        "status",
-        pa.string(),
-        "ok, missing, throttled, server_error, network_error, undecodable, too_large or refused (compute.fetch.FetchStatus).",
-    ),
-    Column("http_status", pa.int32(), "Status of the last answer; null where none came.", nullable=True),
-    Column("content_type", pa.string(), "As answered.", nullable=True),
-    Column("etag", pa.string(), "As answered.", nullable=True),
-    Column("sha256", pa.string(), "Of the original bytes, hexadecimal; null unless ok.", nullable=True),
-    Column("size", pa.int64(), "Length of the original bytes; null unless ok.", unit="bytes", nullable=True),
-    Column("width", pa.int32(), "Of the picture received.", unit="px", nullable=True),
-    Column("height", pa.int32(), "Of the picture received.", unit="px", nullable=True),
-    Column("attempts", pa.list_(ATTEMPT), "Every request made for this cover in the run that settled it."),
-    Column("fetched_at", pa.timestamp("ms", tz="UTC"), "When the last answer came."),
-)
-COVER_BYTES = Table(
-    name="books/cover_bytes",
-    description="The covers cache: the original bytes once for each cover id, kept across dumps, filters and models.",
-    columns=(
-        *_IMAGE_FACTS,
-        Column("content", pa.binary(), "The original bytes; null unless ok.", nullable=True),
-    ),
-    key=("cover_id",),
-)
-COVER_IMAGES = Table(
-    name="books/cover_images",
-    description="What became of each wanted cover, and the cache shard that holds its bytes.",
-    columns=(
-        *_IMAGE_FACTS,
-        Column("shard", pa.string(), "Shard of the covers cache that holds this row's bytes."),
-    ),
-    key=("cover_id",),
-    # When and how often a cover was asked for changes nothing of what it shows.
-    content=("cover_id", "status", "sha256"),
-)
-
-MODEL_ID = Column("model_id", pa.string(), "The model that made the vector, as its publisher names it.")
-BUNDLE_ID = Column(
-    "bundle_id",
-    pa.string(),
-    "The exact bundle: weights, tokenizer and preprocessing. Vectors of two bundles never mix.",
-)
-
-
-def cover_vectors(dimension: int) -> Table:
-    """The contract of cover vectors `dimension` wide, in the vectors cache and in `cover_embeddings` alike."""
-    return Table(
-        name="books/cover_embeddings",
-        description="One L2-normalised vector for each cover that could be read.",
-        columns=(
-            COVER_ID,
-            Column("vector", pa.list_(pa.float32(), dimension), "L2-normalised image embedding."),
-            MODEL_ID,
-            Column("revision", pa.string(), "Revision of the model, as its publisher names it."),
-            Column(
-                "preprocessing_version",
-                pa.string(),
-                "Version of the preprocessing code that made the pixels.",
-            ),
-            BUNDLE_ID,
-        ),
-        key=("cover_id",),
-    )
-
-
-EMBEDDING_REJECTIONS = rejections("books/embedding_rejections", "embedding", (COVER_ID,))
-
-KNOWN_ITEMS = Table(
-    name="books/known_items",
-    description="Queries whose right answer is known: what search quality is measured with.",
-    columns=(
-        COVER_ID,
-        Column("query", pa.string(), "What is asked."),
-        Column(
-            "kind",
-            pa.string(),
-            "caption (a true description of the cover) or title (of a book that shows it).",
-        ),
-    ),
-    key=("cover_id", "kind"),
-)
+COVER_IMAGES = COVERS.images
+KNOWN_ITEMS = known_items("books", COVER_ID)

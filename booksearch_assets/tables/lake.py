@@ -91,7 +91,7 @@ class Lake:
     def is_local(self) -> bool:
         return bool(self.filesystem.type_name == "local")
 
-    def begin(self, table: str, version: str = "") -> PendingVersion:
+    def begin(self, table: str, version: str = "", partitioned_by: str = "year") -> PendingVersion:
         """A version folder to fill. Nothing is visible to readers until `PendingVersion.commit`.
 
         It is a new one, or, where its name is said (by `version_name`), the one that an earlier writer may have filled
@@ -101,7 +101,7 @@ class Lake:
         folder = f"{table}/versions/{version}"
         with self.writing():
             self.filesystem.create_dir(self.location(folder), recursive=True)
-        return PendingVersion(self, table, version, self.uri(folder))
+        return PendingVersion(self, table, version, self.uri(folder), partitioned_by)
 
     def current(self, table: str, partition: str = WHOLE) -> Commit | None:
         """The committed version of a partition, or None."""
@@ -283,16 +283,17 @@ class PendingVersion:
     table: str
     version: str
     path: str
+    partitioned_by: str = "year"
 
     def partition_path(self, partition: str, **outcome: str) -> str:
-        """The folder of one partition, in the layout that Spark's `partitionBy("year", ...)` writes.
+        """The folder of one partition, in the layout that Spark's `partitionBy` writes.
 
         Raises `LakeError` for a partition that cannot be the name of a folder.
         """
         _file_name(partition)
         parts = [
             self.path,
-            *([f"year={partition}"] if partition else []),
+            *([f"{self.partitioned_by}={partition}"] if partition else []),
             *(f"{k}={v}" for k, v in outcome.items()),
         ]
         return "/".join(parts)

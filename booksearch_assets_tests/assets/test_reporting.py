@@ -20,7 +20,7 @@ from booksearch_assets.assets.reporting import (
     markdown_table,
     preview,
 )
-from booksearch_assets.tables.books import COVER_BYTES, EDITIONS, KNOWN_ITEMS, cover_vectors
+from booksearch_assets.tables.books import COVERS, EDITIONS, KNOWN_ITEMS
 from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.lake import Lake
 from booksearch_assets_tests.tables.people import PEOPLE, commit_people, people
@@ -97,8 +97,8 @@ def test_a_preview_of_no_rows_is_its_header() -> None:
 def test_head_takes_the_first_rows_and_no_bytes(lake: Lake) -> None:
     commit_people(lake, *range(20))
     assert head(lake, PEOPLE, lake.resolve(PEOPLE.name)).num_rows == 5
-    empty = lake.begin(COVER_BYTES.name).commit()
-    assert "content" not in head(lake, COVER_BYTES, empty).column_names
+    empty = lake.begin(COVERS.bytes.name).commit()
+    assert "content" not in head(lake, COVERS.bytes, empty).column_names
 
 
 def test_the_columns_of_an_asset_are_those_of_its_contract() -> None:
@@ -146,7 +146,7 @@ def test_everything_shown_of_a_commit(lake: Lake) -> None:
 
 
 def test_a_vector_table_of_any_width_can_be_shown(lake: Lake) -> None:
-    table = cover_vectors(3)
+    table = COVERS.vectors(3)
     pending = lake.begin(table.name)
     vectors = pa.FixedSizeListArray.from_arrays(pa.array([1.0, 0.0, 0.0], pa.float32()), 3)
     texts = {name: ["x"] for name in table.column_names[2:]}

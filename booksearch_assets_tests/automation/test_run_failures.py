@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from booksearch_assets.automation.partitions import BY_YEAR, publish_years, range_tags
+from booksearch_assets.automation.partitions import IN_ONE_RUN, publish_years, range_tags
 from booksearch_assets.automation.run_failures import (
     TOLD,
     FailureReport,
@@ -21,7 +21,7 @@ from booksearch_assets.settings import Settings
 from booksearch_assets_tests.resources.receivers import mail_server, webhook
 
 SECRET = "T0P-S3CRET"
-BY_YEARS = {"partitions_def": publish_years(2010), "backfill_policy": BY_YEAR}
+BY_YEARS = {"partitions_def": publish_years(2010), "backfill_policy": IN_ONE_RUN}
 
 
 class HostUnreachable(Exception):

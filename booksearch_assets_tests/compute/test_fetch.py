@@ -28,13 +28,13 @@ from booksearch_assets.compute.fetch import (
     FetchReport,
     FetchStatus,
     FetchStopped,
-    cover_images,
     fetch_missing,
     fetched_images,
+    wanted_images,
 )
 from booksearch_assets.compute.fetch_client import FetchClient
 from booksearch_assets.compute.rate_limit import HostLimiter
-from booksearch_assets.tables.books import COVER_BYTES, COVER_IMAGES
+from booksearch_assets.tables.books import COVER_IMAGES, COVERS
 from booksearch_assets.tables.lake import LakeError
 from booksearch_assets.tables.shards import ShardStore
 from booksearch_assets_tests.compute.loopback import Asked, Reply, loopback
@@ -71,7 +71,7 @@ def wanted(url: str, ids: range | list[int]) -> pa.Table:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> ShardStore:
-    return ShardStore(str(tmp_path), "covers", COVER_BYTES)
+    return ShardStore(str(tmp_path), "covers", COVERS.bytes)
 
 
 def rows(cache: ShardStore) -> dict[int, dict[str, object]]:
@@ -185,7 +185,7 @@ def test_a_body_of_any_length_is_cut_off_at_the_limit(cache: ShardStore) -> None
     )
     policy = FetchPolicy(requests_per_minute=1e6, max_bytes=100_000)
     for name, reply in (("said", said), ("unsaid", unsaid)):
-        row, report = settle_one(ShardStore(cache.root, name, COVER_BYTES), answering(reply), policy)
+        row, report = settle_one(ShardStore(cache.root, name, COVERS.bytes), answering(reply), policy)
         assert row["status"] == "too_large"
         assert report.bytes < 1_000_000
 
@@ -313,7 +313,9 @@ def test_an_id_wanted_twice_is_asked_once(cache: ShardStore) -> None:
 def test_cover_images_joins_the_cache(cache: ShardStore) -> None:
     with loopback(mixed) as server:
         fetch_missing(wanted(server.url, range(1, 31)), cache, FAST, shard_rows=8)
-    images = cover_images(wanted("http://x", [30, 7, 2, 999]), fetched_images(cache))
+    images = wanted_images(
+        wanted("http://x", [30, 7, 2, 999]), fetched_images(cache, COVERS.images), "cover_id"
+    )
     assert (
         COVER_IMAGES.violations(
             images.schema, {name: images[name].null_count for name in images.column_names}
@@ -324,7 +326,9 @@ def test_cover_images_joins_the_cache(cache: ShardStore) -> None:
     assert images["status"].to_pylist() == ["ok", "missing", "ok"]
     for row in images.to_pylist():
         assert cache.read(row["shard"], pa.array([row["cover_id"]]))["sha256"].to_pylist() == [row["sha256"]]
-    assert cover_images(wanted("http://x", []), fetched_images(cache)).num_rows == 0
+    assert (
+        wanted_images(wanted("http://x", []), fetched_images(cache, COVERS.images), "cover_id").num_rows == 0
+    )
 
 
 def test_an_outage_stops_the_fetch_and_condemns_nobody(cache: ShardStore) -> None:
@@ -399,13 +403,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 import pyarrow as pa
 from booksearch_assets.compute.fetch import FetchPolicy, fetch_missing
-from booksearch_assets.tables.books import COVER_BYTES
+from booksearch_assets.tables.books import COVERS
 from booksearch_assets.tables.lake import LakeError
 from booksearch_assets.tables.shards import ShardStore
 url, root = sys.argv[1:]
 ids = list(range(1, 401))
 table = pa.table({"cover_id": pa.array(ids, pa.int64()), "url": [f"{url}/b/id/{n}-L.jpg" for n in ids]})
-fetch_missing(table, ShardStore(root, "covers", COVER_BYTES), FetchPolicy(requests_per_minute=4500), shard_rows=20)
+fetch_missing(table, ShardStore(root, "covers", COVERS.bytes), FetchPolicy(requests_per_minute=4500), shard_rows=20)
 """
 
 
@@ -434,7 +438,7 @@ def test_a_killed_fetch_repeats_at_most_one_shard(cache: ShardStore, sent: signa
 def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "_cache").write_text("not a folder")
     with loopback(cover) as server, pytest.raises(LakeError, match="_cache"):
-        fetch_missing(wanted(server.url, [1]), ShardStore(str(tmp_path), "covers", COVER_BYTES), FAST)
+        fetch_missing(wanted(server.url, [1]), ShardStore(str(tmp_path), "covers", COVERS.bytes), FAST)
 
 
 @pytest.mark.parametrize(

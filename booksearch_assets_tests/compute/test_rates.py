@@ -15,8 +15,8 @@ from booksearch_assets.compute.plan import Offer, Work, plan_spark
 from booksearch_assets.compute.rates import Measure, Place, Rate, RateName, default_rate, keep_rate, rate_of
 from booksearch_assets.tables.lake import Lake
 
-NAME = RateName("cover_embeddings", Place.EMR, "a-bundle")
-STAGES = ("editions", "filtered_fiction", "cover_urls", "cover_embeddings")
+NAME = RateName("image_embeddings", Place.EMR, "a-bundle")
+STAGES = ("editions", "filtered_fiction", "cover_urls", "image_embeddings")
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -36,8 +36,8 @@ def test_a_run_leaves_its_rate_to_the_next_one_at_the_same_place_with_the_same_m
     assert rate_of(NAME, lake, 70_000) == measured == Rate(0.02, 12.0, 10_000, measured.source)
     assert re.fullmatch(r"measured on 20\d\d-\d\d-\d\d over 10,000 rows", measured.source)
     for other in (
-        RateName("cover_embeddings", Place.LOCAL, "a-bundle"),
-        RateName("cover_embeddings", Place.EMR, "another-bundle"),
+        RateName("image_embeddings", Place.LOCAL, "a-bundle"),
+        RateName("image_embeddings", Place.EMR, "another-bundle"),
         RateName("cover_urls", Place.EMR),
     ):
         assert rate_of(other, lake, 70_000) == default_rate(other.stage)
@@ -49,7 +49,7 @@ def test_a_small_run_teaches_nothing_of_a_large_one(tmp_path: Path) -> None:
     few = Rate.of_run(50.0, 1.0, 90, Measure.ROW)
     keep_rate(NAME, lake, few)
     assert rate_of(NAME, lake, 200) == few
-    assert rate_of(NAME, lake, 70_000) == default_rate("cover_embeddings")
+    assert rate_of(NAME, lake, 70_000) == default_rate("image_embeddings")
     many = Rate.of_run(5000.0, 1.0, 70_000, Measure.ROW)
     keep_rate(NAME, lake, many)
     keep_rate(NAME, lake, few)
@@ -59,7 +59,7 @@ def test_a_small_run_teaches_nothing_of_a_large_one(tmp_path: Path) -> None:
 def test_a_damaged_rate_is_made_good_by_the_next_run(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     lake.write_bytes(NAME.path, b"{")
-    assert rate_of(NAME, lake, 1) == default_rate("cover_embeddings")
+    assert rate_of(NAME, lake, 1) == default_rate("image_embeddings")
     kept = Rate.of_run(1.0, 1.0, 5, Measure.ROW)
     keep_rate(NAME, lake, kept)
     assert rate_of(NAME, lake, 1) == kept
@@ -68,7 +68,7 @@ def test_a_damaged_rate_is_made_good_by_the_next_run(tmp_path: Path) -> None:
 def test_a_run_like_the_last_one_is_predicted_to_take_as_long() -> None:
     offer = Offer(Place.LOCAL, 2, 1, 0, 24 * GIB, startup_seconds=5.0)
     work = Work(10_000, 200_000, Measure.ROW)
-    plan = plan_spark(work, default_rate("cover_embeddings"), offer)
+    plan = plan_spark(work, default_rate("image_embeddings"), offer)
     again = plan_spark(work, rate_of_run(plan, core_seconds=80.0, seconds=53.0), offer)
     assert again.core_seconds == pytest.approx(80.0)
     assert again.seconds == pytest.approx(53.0)

@@ -56,7 +56,7 @@ def test_what_is_billed_comes_before_what_was_held() -> None:
 def test_what_a_dollar_buys_is_called_images_where_it_is_images() -> None:
     usage = Usage(vcpu_hours=10, memory_gb_hours=40, storage_gb_hours=100)
     assert PRICE.of(usage) == pytest.approx(0.75)
-    assert cost_figures(usage, PRICE, "cover_embeddings", 75_000)["images_per_dollar"] == 100_000
+    assert cost_figures(usage, PRICE, "image_embeddings", 75_000)["images_per_dollar"] == 100_000
     assert cost_figures(usage, PRICE, "editions", 75_000)["rows_per_dollar"] == 100_000
     assert "rows_per_dollar" not in cost_figures(NOTHING, PRICE, "editions", 5)
 

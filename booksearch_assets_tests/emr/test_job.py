@@ -8,21 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from booksearch_assets.compute import cover_embeddings, cover_urls
-from booksearch_assets.compute.cover_embeddings import CoverEmbeddingsParams
+from booksearch_assets.compute import cover_urls, image_embeddings
 from booksearch_assets.compute.cover_urls import CoverUrlsParams
+from booksearch_assets.compute.image_embeddings import ImageEmbeddingsParams
 from booksearch_assets.emr.errors import UnfitParameters
 from booksearch_assets.emr.job import Job
 
-EMBEDDINGS = CoverEmbeddingsParams(
-    lake="s3://lake", source="openlibrary", work="s3://w", rows=70_000, rejections="s3://r", bundle="/b"
+EMBEDDINGS = ImageEmbeddingsParams(
+    lake="s3://lake",
+    catalogue="books",
+    source="openlibrary",
+    work="s3://w",
+    rows=70_000,
+    rejections="s3://r",
+    bundle="/b",
 )
 URLS = CoverUrlsParams(
     filtered={"2020": "s3://f"}, covers_metadata=["s3://c"], base_url="https://c", output="s3://o"
 )
 
 
-@pytest.mark.parametrize(("params", "module"), [(EMBEDDINGS, cover_embeddings), (URLS, cover_urls)])
+@pytest.mark.parametrize(("params", "module"), [(EMBEDDINGS, image_embeddings), (URLS, cover_urls)])
 def test_the_driver_gets_the_parameters_that_the_asset_gave(params: object, module: object) -> None:
     stage = module.__name__.rpartition(".")[2]  # type: ignore[attr-defined]
     sent = json.dumps(Job.of(stage, params, ["2020", "2021"]).to_json())
@@ -43,11 +49,11 @@ def test_parameters_that_json_changes_are_refused(folder: Path | tuple[str, ...]
 
 
 def test_other_work_has_another_digest() -> None:
-    job = Job.of("cover_embeddings", EMBEDDINGS, ["2020"])
-    assert job.digest == Job.of("cover_embeddings", replace(EMBEDDINGS), ["2020"]).digest
+    job = Job.of("image_embeddings", EMBEDDINGS, ["2020"])
+    assert job.digest == Job.of("image_embeddings", replace(EMBEDDINGS), ["2020"]).digest
     others = [
-        Job.of("cover_embeddings", replace(EMBEDDINGS, rejections="s3://elsewhere"), ["2020"]),
-        Job.of("cover_embeddings", EMBEDDINGS, ["2021"]),
+        Job.of("image_embeddings", replace(EMBEDDINGS, rejections="s3://elsewhere"), ["2020"]),
+        Job.of("image_embeddings", EMBEDDINGS, ["2021"]),
         Job.of("cover_urls", EMBEDDINGS, ["2020"]),
     ]
     assert len({job.digest, *(other.digest for other in others)}) == 4

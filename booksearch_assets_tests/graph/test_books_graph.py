@@ -18,14 +18,15 @@ from PIL import Image
 
 from booksearch_assets.clip.bundle import Bundle, write_manifest
 from booksearch_assets.clip.encoder import Encoder
-from booksearch_assets.compute.cover_embeddings import covers_cache, vectors_cache
 from booksearch_assets.materialize import run_config
 from booksearch_assets.sample.dump_site import prepare_dumps
 from booksearch_assets.sample.scenes import scene_of
 from booksearch_assets.sample.world import World
-from booksearch_assets.search.query import BookFilters, Query, YearRange
+from booksearch_assets.search.books import BookFilters, YearRange
+from booksearch_assets.search.query import Query
 from booksearch_assets.search.shell import open_search
 from booksearch_assets.tables import books
+from booksearch_assets.tables.books import COVERS
 from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.lake import Lake
 from booksearch_assets_tests.graph.deployment import Deployment, failures, materializations
@@ -120,7 +121,7 @@ def test_the_filter_keeps_what_the_sample_world_made_to_be_kept(materialised: Ma
 def test_vectors_equal_those_of_a_plain_process_whatever_the_slices(materialised: Materialised) -> None:
     deployment, _ = materialised
     bundle = Bundle.open(deployment.settings.bundle)
-    cache = vectors_cache(
+    cache = COVERS.vectors_cache(
         deployment.settings.lake, deployment.settings.source, bundle.bundle_id, bundle.dimension
     )
     stored = {
@@ -128,7 +129,7 @@ def test_vectors_equal_those_of_a_plain_process_whatever_the_slices(materialised
         for part in cache.read_keys(cache.index([]))
         for row in part.to_pylist()
     }
-    covers = covers_cache(deployment.settings.lake, deployment.settings.source)
+    covers = COVERS.bytes_cache(deployment.settings.lake, deployment.settings.source)
     ready = covers.index(["status"])
     ready = ready.filter(pc.equal(ready["status"], "ok"))
     rows = [row for part in covers.read_keys(ready, ["cover_id", "content"]) for row in part.to_pylist()]
@@ -143,7 +144,7 @@ def test_a_search_by_the_true_caption_finds_the_cover(materialised: Materialised
     deployment, _ = materialised
     engine = open_search(deployment.settings)
     years = deployment.lake.partitions("books/cover_embeddings")
-    table = books.cover_vectors(
+    table = books.COVERS.vectors(
         deployment.lake.resolve("books/cover_embeddings", years[-1]).facts["dimension"]
     )
     embedded = [
@@ -162,7 +163,7 @@ def test_a_search_by_the_true_caption_finds_the_cover(materialised: Materialised
 def test_a_cover_finds_itself_by_its_picture_and_years_filter(materialised: Materialised) -> None:
     deployment, _ = materialised
     engine = open_search(deployment.settings)
-    covers = covers_cache(deployment.settings.lake, deployment.settings.source)
+    covers = COVERS.bytes_cache(deployment.settings.lake, deployment.settings.source)
     year = "2021"
     rows = deployment.lake.read(books.COVER_IMAGES, year, ["cover_id", "status", "shard"])
     first = rows.filter(pc.equal(rows["status"], "ok")).slice(0, 1)
@@ -256,7 +257,7 @@ def test_a_bad_vector_stops_before_the_collection_and_nothing_is_published(chang
     file = lake.files(commit)[0]
     rows = pq.read_table(file).to_pylist()
     rows[0]["vector"] = [float("nan")] * len(rows[0]["vector"])
-    schema = books.cover_vectors(commit.facts["dimension"]).schema
+    schema = books.COVERS.vectors(commit.facts["dimension"]).schema
     pq.write_table(pa.Table.from_pylist(rows, schema), file)
     result = changeable.run(job="checks")
     assert "books/cover_embeddings:unit_vectors" in failures(result)

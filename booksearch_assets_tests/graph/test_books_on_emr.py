@@ -173,7 +173,7 @@ def test_vectors_are_those_of_the_run_on_one_machine(
     name = "books/cover_embeddings"
     compared = 0
     for year in here.partitions(name):
-        table = books.cover_vectors(here.resolve(name, year).facts["dimension"])
+        table = books.COVERS.vectors(here.resolve(name, year).facts["dimension"])
         rows, same = (
             lake.dataset([lake.resolve(name, year)], table.schema).to_table().sort_by("cover_id")
             for lake in (there, here)

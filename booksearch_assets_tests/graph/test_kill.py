@@ -257,7 +257,7 @@ def test_cover_images(kill: Callable[..., Killed], prepared: Deployment) -> None
         )
         asked = server.stats.count("cover")
     source = killed.deployment.settings.source
-    kept = len(ShardStore(killed.deployment.settings.lake, f"covers/{source}", books.COVER_BYTES).index([]))
+    kept = len(ShardStore(killed.deployment.settings.lake, f"covers/{source}", books.COVERS.bytes).index([]))
     assert 3 * COVERS_IN_SHARD <= kept < covers
     # A shard, and the requests under way.
     assert asked - kept <= COVERS_IN_SHARD + COVERS_AT_ONCE

@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 import pytest
 
 from booksearch_assets.clip.bundle import Bundle, write_manifest
-from booksearch_assets.compute.cover_embeddings import covers_cache, vectors_cache
 from booksearch_assets.compute.fetch_policy import FetchPolicy
 from booksearch_assets.materialize import run_config
 from booksearch_assets.resources.open_library import OpenLibraryResource
 from booksearch_assets.sample.world import World
 from booksearch_assets.tables import books
+from booksearch_assets.tables.books import COVERS
 from booksearch_assets.vectorstores.connect import open_published, open_store
 from booksearch_assets_tests.graph.deployment import Deployment, failures, materializations
 
@@ -39,14 +39,14 @@ class State:
     def of(cls, deployment: Deployment) -> State:
         settings, lake = deployment.settings, deployment.lake
         bundle = Bundle.open(settings.bundle)
-        vectors = vectors_cache(settings.lake, settings.source, bundle.bundle_id, bundle.dimension)
+        vectors = COVERS.vectors_cache(settings.lake, settings.source, bundle.bundle_id, bundle.dimension)
         return cls(
             {
                 (t, p): lake.resolve(t, p).version
                 for t in (*YEARLY, "books/editions", "books/collection", "books/search")
                 for p in lake.partitions(t)
             },
-            set(covers_cache(settings.lake, settings.source).index([])["cover_id"].to_pylist()),
+            set(COVERS.bytes_cache(settings.lake, settings.source).index([])["cover_id"].to_pylist()),
             set(vectors.index([])["cover_id"].to_pylist()),
         )
 
@@ -286,7 +286,7 @@ def test_years_finished_before_a_failure_stay_finished_and_the_next_run_does_the
     lake, settings = changeable.lake, changeable.settings
     years = lake.partitions("books/cover_images")
     lost = [year for year in years if lake.resolve("books/cover_images", year).rows][-2:]
-    cache = covers_cache(settings.lake, settings.source)
+    cache = COVERS.bytes_cache(settings.lake, settings.source)
     gone = pc.unique(
         lake.dataset([lake.resolve("books/cover_images", y) for y in lost]).to_table()["cover_id"]
     )

@@ -72,7 +72,7 @@ class Elsewhere(SparkLauncher):
 def test_a_run_is_predicted_by_the_one_before(tmp_path: Path) -> None:
     work = Work(6400, 100_000, Measure.ROW)
     first, second = (
-        Elsewhere().run("cover_embeddings", None, SparkTuning(), work, lake=Lake(str(tmp_path))).figures
+        Elsewhere().run("image_embeddings", None, SparkTuning(), work, lake=Lake(str(tmp_path))).figures
         for _ in range(2)
     )
     # By the default rate first: 126 ms a row, and 10 s besides.
@@ -84,8 +84,8 @@ def test_a_run_is_predicted_by_the_one_before(tmp_path: Path) -> None:
 
 def test_a_model_that_fits_nowhere_fails_the_step_for_good() -> None:
     huge = Work(6400, 100_000, Measure.ROW, worker_bytes=100 * GIB)
-    with pytest.raises(dg.Failure, match="cover_embeddings was not started: one task needs 10") as failure:
-        Elsewhere().run("cover_embeddings", None, SparkTuning(), huge)
+    with pytest.raises(dg.Failure, match="image_embeddings was not started: one task needs 10") as failure:
+        Elsewhere().run("image_embeddings", None, SparkTuning(), huge)
     assert not failure.value.allow_retries
 
 

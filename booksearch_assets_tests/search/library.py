@@ -10,7 +10,7 @@ import pyarrow as pa
 from PIL import Image
 
 from booksearch_assets.search.books_collection import book_rows, books_collection
-from booksearch_assets.tables.books import COVER_URLS, FILTERED_FICTION, cover_vectors
+from booksearch_assets.tables.books import COVER_URLS, COVERS, FILTERED_FICTION
 from booksearch_assets.vectorstores.exact import ExactIndex
 
 DIMENSION = 64
@@ -85,7 +85,7 @@ def vectors(pictures: dict[int, str]) -> pa.Table:
         }
         for cover, vector in zip(pictures, encoded, strict=True)
     ]
-    return pa.Table.from_pylist(rows, cover_vectors(DIMENSION).schema)
+    return pa.Table.from_pylist(rows, COVERS.vectors(DIMENSION).schema)
 
 
 def shelf(

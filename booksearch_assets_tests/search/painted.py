@@ -16,14 +16,12 @@ from PIL import Image
 
 from booksearch_assets.clip.bundle import Bundle
 from booksearch_assets.clip.encoder import Encoder
-from booksearch_assets.compute.cover_embeddings import covers_cache
 from booksearch_assets.sample.painter import paint
 from booksearch_assets.sample.scenes import Scene, scene_of, stable_rng
 from booksearch_assets.sample.titles import ADJECTIVES, FAMILY, GIVEN, HEADINGS, HEADS
-from booksearch_assets.search.books_collection import book_rows, books_collection
-from booksearch_assets.search.shell import ALIAS
+from booksearch_assets.search.books_collection import BOOKS, book_rows, books_collection
 from booksearch_assets.settings import Settings
-from booksearch_assets.tables.books import COVER_BYTES
+from booksearch_assets.tables.books import COVERS
 from booksearch_assets.vectorstores.connect import open_store
 from booksearch_assets_tests.search.library import covers, fiction
 
@@ -52,7 +50,7 @@ def publish_painted_books(settings: Settings, count: int) -> None:
     """Paint, embed and publish books with the covers 1 to `count`, each of a work of its own."""
     ids = range(1, count + 1)
     contents = {cover_id: picture(cover_id) for cover_id in ids}
-    covers_cache(settings.lake, settings.source).append(_cover_rows(contents))
+    COVERS.bytes_cache(settings.lake, settings.source).append(_cover_rows(contents))
     encoder = Encoder.load(Bundle.open(settings.bundle), threads=1)
     vectors = encoder.encode_images([Image.open(io.BytesIO(content)) for content in contents.values()])
     properties = {
@@ -71,7 +69,7 @@ def publish_painted_books(settings: Settings, count: int) -> None:
         store.create(spec)
         store.load(COLLECTION, [rows])
         store.seal(COLLECTION)
-        store.publish(ALIAS, COLLECTION)
+        store.publish(BOOKS.name, COLLECTION)
 
 
 def _editions(cover_id: int) -> list[dict[str, object]]:
@@ -119,7 +117,7 @@ def _cover_rows(contents: dict[int, bytes]) -> pa.Table:
         }
         for cover_id, content in contents.items()
     ]
-    return pa.Table.from_pylist(rows, COVER_BYTES.schema)
+    return pa.Table.from_pylist(rows, COVERS.bytes.schema)
 
 
 def _column(vectors: np.ndarray) -> pa.FixedSizeListArray:

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from booksearch_assets.compute.cover_embeddings import covers_cache
 from booksearch_assets.search.covers import Covers, thumbnail
+from booksearch_assets.tables.books import COVERS
 from booksearch_assets.tables.shards import ShardStore
 from booksearch_assets_tests.search.api.service import cover_rows, picture
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> ShardStore:
-    cache = covers_cache(str(tmp_path / "lake"), "test")
+    cache = COVERS.bytes_cache(str(tmp_path / "lake"), "test")
     # More than one group of rows.
     cache.append(cover_rows({number: picture("red", (number, 2 * number)) for number in range(1, 100)}))
     return cache

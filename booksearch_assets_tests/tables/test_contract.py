@@ -28,7 +28,7 @@ THINGS = Table(
 
 BOOKS_TABLES = [
     *(table for table in vars(books).values() if isinstance(table, Table)),
-    books.cover_vectors(512),
+    books.COVERS.vectors(512),
 ]
 
 

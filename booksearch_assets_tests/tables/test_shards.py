@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from booksearch_assets.tables.books import cover_vectors
+from booksearch_assets.tables.books import COVERS
 from booksearch_assets.tables.lake import LakeError
 from booksearch_assets.tables.shards import ShardStore
 from booksearch_assets_tests.tables.people import PEOPLE, people
@@ -95,7 +95,7 @@ def test_many_shards(store: ShardStore) -> None:
 
 
 def test_vectors_keep_their_width_and_their_bits(tmp_path: Path) -> None:
-    table = cover_vectors(3)
+    table = COVERS.vectors(3)
     vectors = np.array([[0.6, 0.8, 0.0], [1e-38, -0.0, 1.0]], np.float32)
     rows = pa.table(
         {
@@ -149,8 +149,8 @@ def test_rows_that_break_the_contract_are_refused(store: ShardStore, rows: pa.Ta
 
 
 def test_vectors_of_another_width_are_refused(tmp_path: Path) -> None:
-    store = ShardStore(str(tmp_path), "vectors", cover_vectors(4))
-    rows = cover_vectors(3).schema.empty_table()
+    store = ShardStore(str(tmp_path), "vectors", COVERS.vectors(4))
+    rows = COVERS.vectors(3).schema.empty_table()
     with pytest.raises(
         ValueError, match=r"expected fixed_size_list<.*>\[4\], found fixed_size_list<.*>\[3\]"
     ):

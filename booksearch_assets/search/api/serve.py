@@ -15,7 +15,6 @@ from ipaddress import ip_address
 import click
 import uvicorn
 
-from booksearch_assets.compute.cover_embeddings import covers_cache
 from booksearch_assets.search.api.app import build_app
 from booksearch_assets.search.api.limits import ApiSettings
 from booksearch_assets.search.api.searching import OpenedLater
@@ -23,6 +22,7 @@ from booksearch_assets.search.covers import Covers
 from booksearch_assets.search.query import Query
 from booksearch_assets.search.shell import list_versions, open_live_search
 from booksearch_assets.settings import Settings, SettingsError, api_tokens
+from booksearch_assets.tables.books import COVERS
 from booksearch_assets.vectorstores.errors import VectorStoreError
 
 _STOP_SECONDS = 10
@@ -50,7 +50,8 @@ def serve(settings: Settings, host: str, port: int, public: bool) -> None:
         app = build_app(
             live,
             Covers(
-                covers_cache(settings.lake, settings.source), settings.home / "thumbnails" / settings.source
+                COVERS.bytes_cache(settings.lake, settings.source),
+                settings.home / "thumbnails" / settings.source,
             ),
             lambda: list_versions(settings),
             ApiSettings(tokens, settings.api_rate, settings.contact),

@@ -20,7 +20,6 @@ import uvicorn
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from booksearch_assets.compute.cover_embeddings import covers_cache
 from booksearch_assets.search.api.app import build_app
 from booksearch_assets.search.api.image_urls import ImageUrls
 from booksearch_assets.search.api.limits import ApiSettings
@@ -28,7 +27,7 @@ from booksearch_assets.search.api.searching import Searching
 from booksearch_assets.search.covers import Covers
 from booksearch_assets.search.engine import SearchEngine
 from booksearch_assets.search.versions import State, Version
-from booksearch_assets.tables.books import COVER_BYTES
+from booksearch_assets.tables.books import COVERS
 from booksearch_assets_tests.search.library import WordEncoder, shelf
 
 SOURCE = "test"
@@ -71,7 +70,7 @@ def picture(colour: str = "red", size: tuple[int, int] = (300, 450), form: str =
 
 
 def cover_rows(contents: dict[int, bytes | None]) -> pa.Table:
-    """COVER_BYTES rows: covers as they were fetched, None for one that is missing."""
+    """COVERS.bytes rows: covers as they were fetched, None for one that is missing."""
     rows = [
         {
             "cover_id": cover_id,
@@ -86,7 +85,7 @@ def cover_rows(contents: dict[int, bytes | None]) -> pa.Table:
         }
         for cover_id, content in contents.items()
     ]
-    return pa.Table.from_pylist(rows, COVER_BYTES.schema)
+    return pa.Table.from_pylist(rows, COVERS.bytes.schema)
 
 
 @dataclass
@@ -100,7 +99,7 @@ class Service:
     versions: Sequence[Version] = (VERSION,)
 
     def __post_init__(self) -> None:
-        self.cache = covers_cache(str(self.home / "lake"), SOURCE)
+        self.cache = COVERS.bytes_cache(str(self.home / "lake"), SOURCE)
         self.covers = Covers(self.cache, self.home / "thumbnails", look_seconds=0.0)
         self.app = build_app(self.live, self.covers, lambda: self.versions, self.settings, self.image_urls)
 
