@@ -1,26 +1,27 @@
 """Pictures and words to vectors in one space, by the model of a bundle.
 
-What belongs here: batching, normalisation and the engines that run the two towers. What does not:
-decoding and pixels (``preprocess``), files (``bundle``), and who asks: Spark, search and tests all do.
+What belongs here: batching and normalisation. What does not: the engines that run the two towers
+(``engines``), decoding and pixels (``preprocess``), files (``bundle``), and who asks: Spark, search and tests all do.
 
-The torch engine is the reference: float32 whatever the precision of the stored weights, and equal to
+``Encoder.load`` gives the reference: float32 whatever the precision of the stored weights, and equal to
 Hugging Face's ``get_image_features`` and ``get_text_features``, whatever the batch size, the order or the
-number of threads.
+number of threads. ``Encoder.load_for_images`` gives an engine that was chosen for speed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from PIL import Image
 
-from booksearch_assets.clip.bundle import CONFIG, PREPROCESSOR, WEIGHTS, Architecture, Bundle, BundleError
-from booksearch_assets.clip.preprocess import Preprocessing
+from booksearch_assets.clip.bundle import PREPROCESSOR, Architecture, Bundle
+from booksearch_assets.clip.engines import REFERENCE, Decode, EngineChoice, load_image_engine
+from booksearch_assets.clip.preprocess import Preprocessing, decode_image
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -41,82 +42,26 @@ class DegenerateVectorError(ValueError):
     """The model gave a vector that has no direction: its length is zero, infinite or not a number."""
 
 
-class Engine(Protocol):
-    """Runs the two towers of a bundle's model; what it returns is not normalised yet."""
+class ImageEngine(Protocol):
+    """Runs the vision tower of a bundle's model; what it returns is not normalised yet."""
 
     def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """(n, 3, height, width) float32 to (n, dimension) float32."""
+
+
+@runtime_checkable
+class Engine(ImageEngine, Protocol):
+    """Runs the text tower too."""
 
     def encode_tokens(self, input_ids: np.ndarray, attention_mask: np.ndarray | None) -> np.ndarray:
         """(n, length) int64, with a mask of the same shape or None, to (n, dimension) float32."""
 
 
-class TorchEngine:
-    """The reference engine: the Hugging Face model itself, in float32 on the CPU."""
-
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        import torch
-        from transformers import AutoModel
-
-        if threads is not None:
-            torch.set_num_threads(threads)
-        with _no_progress_bar():
-            model, report = AutoModel.from_pretrained(
-                bundle.folder,
-                dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        if report["missing_keys"]:
-            # transformers fills them with random numbers and goes on: each process would differ.
-            missing = ", ".join(sorted(report["missing_keys"]))
-            problem = f"{WEIGHTS} lacks what {CONFIG} asks for: {missing}"
-            raise BundleError(bundle.folder, problem, "Choose a model whose weights are complete.")
-        self._model = model.eval()
-
-    def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """See ``Engine``."""
-        import torch
-
-        with torch.inference_mode():
-            return _features(self._model.get_image_features(pixel_values=torch.from_numpy(pixels)))
-
-    def encode_tokens(self, input_ids: np.ndarray, attention_mask: np.ndarray | None) -> np.ndarray:
-        """See ``Engine``."""
-        import torch
-
-        tokens = {"input_ids": torch.from_numpy(input_ids)}
-        if attention_mask is not None:
-            tokens["attention_mask"] = torch.from_numpy(attention_mask)
-        with torch.inference_mode():
-            return _features(self._model.get_text_features(**tokens))
-
-
-@contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    """Keep transformers' bar of a tenth of a second out of every worker's log."""
-    from transformers.utils import logging
-
-    enabled = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if enabled:
-            logging.enable_progress_bar()
-
-
-def _features(output: Any) -> np.ndarray:
-    # transformers 4 returns the tensor, transformers 5 an output object that holds it.
-    tensor = getattr(output, "pooler_output", output)
-    return tensor.numpy()
-
-
 class Encoder:
     """Encodes pictures and words with one bundle; its vectors belong to ``bundle_id`` and no other."""
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+    def __init__(self, bundle: Bundle, engine: ImageEngine, choice: EngineChoice = REFERENCE) -> None:
+        self.choice = choice
         self._bundle = bundle
         self._engine = engine
         self._preprocessing = Preprocessing.from_config(bundle.folder / PREPROCESSOR)
@@ -125,12 +70,30 @@ class Encoder:
 
     @classmethod
     def load(cls, bundle: Bundle, threads: int | None = None) -> Encoder:
-        """Load the model into memory with the torch engine; ``BundleError`` if its weights are incomplete.
+        """Load the model into memory with the reference engine; ``BundleError`` if its weights are incomplete.
 
         ``threads`` is for the whole process (``torch.set_num_threads``), so it is left alone unless given.
         A Spark worker asks for 1: there is a worker for each core already.
         """
+        from booksearch_assets.clip.torch_engine import TorchEngine
+
         return cls(bundle, TorchEngine(bundle, threads))
+
+    @classmethod
+    def load_for_images(
+        cls,
+        bundle: Bundle,
+        choice: EngineChoice = REFERENCE,
+        threads: int | None = None,
+        folder: str | Path | None = None,
+    ) -> Encoder:
+        """Load the vision tower alone, with the engine of `choice`: texts raise ``TypeError``.
+
+        `folder` is where the bundle's converted models lie, see ``openvino_engine``. Raises
+        ``EngineUnavailable`` where this machine cannot run the engine, and ``BundleError`` as ``load`` does.
+        """
+        engine = load_image_engine(bundle, choice.engine, threads, Path(folder) if folder else None)
+        return cls(bundle, engine, choice)
 
     @property
     def bundle(self) -> Bundle:
@@ -146,6 +109,12 @@ class Encoder:
     def dimension(self) -> int:
         """Length of a vector."""
         return self._bundle.dimension
+
+    def decode(self, data: bytes) -> Image.Image:
+        """As ``decode_image``, of a JPEG no more pixels than the choice of this encoder asks for."""
+        if self.choice.decode is Decode.FULL:
+            return decode_image(data)
+        return decode_image(data, reduce_to=self._preprocessing.enough)
 
     def encode_images(self, images: Sequence[Image.Image], batch_size: int = IMAGE_BATCH_SIZE) -> np.ndarray:
         """Vectors (n, dimension) float32, L2-normalised, one for each picture, in order.
@@ -204,9 +173,16 @@ class Encoder:
         return vectors
 
     def _encode_image_batch(self, images: Sequence[Image.Image]) -> np.ndarray:
-        return self._engine.encode_pixels(np.stack([self._preprocessing(image) for image in images]))
+        centre_only = self.choice.decode is Decode.REDUCED
+        return self._engine.encode_pixels(
+            np.stack([self._preprocessing(image, centre_only) for image in images])
+        )
 
     def _encode_text_batch(self, texts: Sequence[str]) -> np.ndarray:
+        if not isinstance(self._engine, Engine):
+            raise TypeError(
+                f"this encoder of {self.bundle_id} was loaded for images; load one with Encoder.load"
+            )
         # SigLIP was trained on texts padded to the full context without a mask; its vectors depend on it.
         pads_to_context = self._bundle.architecture is Architecture.SIGLIP
         tokens = self._tokenizer(

@@ -70,11 +70,12 @@ class UndecodableImage(Exception):
         return type(self), (self.reason, self.detail)
 
 
-def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode_image(data: bytes, max_pixels: int = MAX_PIXELS, reduce_to: int | None = None) -> Image.Image:
     """Decode a whole picture and turn it upright, as Hugging Face's ``load_image`` does for a path.
 
     Of an animation, the first frame. 16-bit greys are scaled to 8 bits, where Pillow's own conversion
-    would clip all but the darkest 256 of 65,536 levels to white. Raises ``UndecodableImage``, and nothing
+    would clip all but the darkest 256 of 65,536 levels to white. A JPEG is decoded at a half, a quarter or an
+    eighth of its size as long as both its edges keep ``reduce_to`` pixels. Raises ``UndecodableImage``, and nothing
     else, for bytes that are empty, of no known format, cut off, corrupt, or of over ``max_pixels`` pixels.
     """
     if not data:
@@ -94,6 +95,9 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     if width * height > max_pixels:
         detail = f"{width} x {height} pixels in {len(data)} bytes, at most {max_pixels} are decoded"
         raise UndecodableImage(Undecodable.TOO_MANY_PIXELS, detail)
+    if reduce_to is not None:
+        # The inverse transform of fewer frequencies; a no-op for every other format.
+        image.draft(None, (reduce_to, reduce_to))
     try:
         image.load()
     except Exception as error:  # as above, and MemoryError, by which decoders refuse absurd headers
@@ -149,10 +153,22 @@ class Preprocessing:
             message = f"{path}: cannot prepare pictures as it says: {type(error).__name__}: {error}"
             raise ValueError(message) from error
 
-    def __call__(self, image: Image.Image) -> np.ndarray:
-        """Pixels (3, height, width) float32 of one picture of any mode and size."""
-        pixels = np.asarray(self._resize(_flatten(image)))
+    def __call__(self, image: Image.Image, centre_only: bool = False) -> np.ndarray:
+        """Pixels (3, height, width) float32 of one picture of any mode and size.
+
+        With ``centre_only`` nothing is made of what the centre crop drops, which is faster, and close to the rest.
+        """
+        pixels = np.asarray(self._resize(_flatten(image), centre_only))
         return np.stack([levels[pixels[:, :, channel]] for channel, levels in enumerate(self._levels)])
+
+    @property
+    def enough(self) -> int:
+        """Pixels of an edge from which on the original's size hardly matters: twice what the model gets.
+
+        Measured with the sample model on covers of 500 x 750: at twice the size 98.6 % of the ten nearest stayed
+        the same, at once the size 95 %.
+        """
+        return 2 * max(self.size)
 
     @functools.cached_property
     def _levels(self) -> np.ndarray:
@@ -165,13 +181,13 @@ class Preprocessing:
         mean, std = (np.array(values, np.float32)[:, np.newaxis] for values in (self.mean, self.std))
         return (scaled - mean) / std
 
-    def _resize(self, image: Image.Image) -> Image.Image:
+    def _resize(self, image: Image.Image, centre_only: bool) -> Image.Image:
         height, width = self.size
         if self.keep_ratio:
             short, long = sorted(image.size)
             new_long = int(height * long / short)
             height, width = (new_long, width) if image.width <= image.height else (height, new_long)
-            if long > _MAX_RESIZED_RATIO * short:
+            if centre_only or long > _MAX_RESIZED_RATIO * short:
                 return self._resize_centre(image, height, width)
         top, left = _centre(height, width, self.output_size)
         box = (left, top, left + self.output_size[1], top + self.output_size[0])
