@@ -308,6 +308,23 @@ def model_import(folder: Path, model_id: str, revision: str, into: Path | None) 
     _say_bundle(import_model(folder, into or _bundle_folder(model_id), model_id, revision))
 
 
+@model.command("engines")
+@click.option("--measure", is_flag=True, help="Measure them now, and decide which embeds.")
+@click.option(
+    "--pictures",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of pictures to measure with; painted covers by default.",
+)
+@click.option("--count", default=256, show_default=True, type=click.IntRange(20, 10_000), help="How many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_explained
+def model_engines(measure: bool, pictures: Path | None, count: int, as_json: bool) -> None:
+    """Show what can run the model here, how fast, and which embeds, and why."""
+    from booksearch_assets.encoder_engines import show_engines
+
+    show_engines(Settings.from_environment(), measure, pictures, count, as_json)
+
+
 def _bundle_folder(model_id: str) -> Path:
     return Settings.from_environment().home / "models" / model_id.replace("/", "--")
 

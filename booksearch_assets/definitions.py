@@ -55,7 +55,10 @@ def default_resources(settings: Settings) -> dict[str, Any]:
         "lake": LakeResource(root=settings.lake),
         "spark": _spark(settings),
         "model": ModelResource(
-            folder=settings.bundle, shelves=[str(settings.home / "models"), str(PACKAGE / "sample")]
+            folder=settings.bundle,
+            shelves=[str(settings.home / "models"), str(PACKAGE / "sample")],
+            engine=settings.engine,
+            engines=str(settings.engines),
         ),
         "vector_store": VectorStoreResource(
             uri=settings.store_uri,

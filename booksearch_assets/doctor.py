@@ -116,6 +116,25 @@ def examine_model(settings: Settings) -> Finding:
     return Finding("model bundle", True, f"{bundle.bundle_id}, {bundle.dimension} wide, in {bundle.folder}")
 
 
+def examine_engine(settings: Settings) -> Finding:
+    """Whether what was asked to embed pictures runs here, and what would embed."""
+    from booksearch_assets.clip.bundle import Bundle
+    from booksearch_assets.clip.choosing import engine_folder, read_decision
+    from booksearch_assets.clip.engines import AUTO, Capabilities, EngineUnavailable, wished_choice
+
+    machine = Capabilities.of_this_machine()
+    if settings.engine != AUTO:
+        try:
+            choice = wished_choice(settings.engine, machine)
+        except EngineUnavailable as error:
+            return Finding("engine", False, str(error), "unset BOOKSEARCH_ENGINE, or do as it says")
+        return Finding("engine", True, f"{choice} embeds, by BOOKSEARCH_ENGINE")
+    bundle = Bundle.open(settings.bundle)
+    decision = read_decision(engine_folder(settings.engines, bundle), bundle, machine)
+    found = decision.why if decision else "not measured yet; booksearch model engines --measure"
+    return Finding("engine", True, f"auto: {found}")
+
+
 def examine_lake(settings: Settings) -> Finding:
     from booksearch_assets.tables.lake import Lake, LakeError
 
@@ -190,6 +209,7 @@ EXAMINATIONS: tuple[Callable[[Settings], Finding], ...] = (
     examine_memory,
     examine_disk,
     examine_model,
+    examine_engine,
     examine_lake,
     examine_vector_store,
     examine_embedded_search,

@@ -14,6 +14,7 @@ from datetime import date
 from enum import Enum
 from pathlib import Path
 
+from booksearch_assets.clip.engines import AUTO, check_wish
 from booksearch_assets.vectorstores.errors import StoreUnavailable
 from booksearch_assets.vectorstores.opensearch_client import SCHEME, OpenSearchAddress
 
@@ -91,6 +92,7 @@ class Settings:
     opensearch_uri: str = ""
     opensearch_password: bool = False
     query_endpoint: str = ""
+    engine: str = "torch"
 
     @property
     def store_uri(self) -> str:
@@ -115,6 +117,11 @@ class Settings:
     @property
     def downloads(self) -> Path:
         return self.home / "downloads"
+
+    @property
+    def engines(self) -> Path:
+        """What was measured of the engines that embed, and models converted for them."""
+        return self.home / "engines"
 
     @property
     def sample_folder(self) -> Path:
@@ -166,6 +173,7 @@ class Settings:
             # Requests a minute of one client.
             api_rate=_whole(environment, "BOOKSEARCH_API_RATE", 0, (0, 1_000_000)) or None,
             query_endpoint=_endpoint(environment),
+            engine=_engine(environment, profile),
             emr=_emr(environment) if profile is Profile.EMR else None,
         )
 
@@ -259,6 +267,21 @@ def _endpoint(environment: Mapping[str, str]) -> str:
             "digits and dashes"
         )
     return name
+
+
+def _engine(environment: Mapping[str, str], profile: Profile) -> str:
+    """What embeds pictures. On EMR the reference by default, since this machine cannot measure what the workers are."""
+    wish = environment.get("BOOKSEARCH_ENGINE", "torch" if profile is Profile.EMR else AUTO)
+    try:
+        check_wish(wish)
+    except ValueError as error:
+        raise SettingsError(f"BOOKSEARCH_ENGINE: {error}") from None
+    if profile is Profile.EMR and not wish.startswith("torch"):
+        raise SettingsError(
+            f"BOOKSEARCH_ENGINE is {wish!r}, but the package of jobs holds torch alone, and its workers cannot be measured "
+            "from here; set torch or torch-bfloat16"
+        )
+    return wish
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool:

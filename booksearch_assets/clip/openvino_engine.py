@@ -109,11 +109,11 @@ def _model(core: Any, bundle: Bundle, engine: EngineName, folder: Path | None) -
 def _converted(bundle: Bundle) -> Any:
     import torch
 
-    from booksearch_assets.clip.torch_engine import image_tower
+    from booksearch_assets.clip.torch_engine import image_tower, quietly
 
     openvino = _openvino()
     height, width = Preprocessing.from_config(bundle.folder / PREPROCESSOR).output_size
-    with warnings.catch_warnings(), torch.inference_mode():
+    with warnings.catch_warnings(), quietly(), torch.inference_mode():
         # Of tracing: the branches on a picture's size, which is always that of the preprocessing.
         warnings.simplefilter("ignore")
         return openvino.convert_model(

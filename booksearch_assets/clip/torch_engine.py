@@ -63,7 +63,8 @@ class TorchImageEngine:
             raise EngineUnavailable(f"the engine {engine} needs a GPU that torch's CUDA can use")
         # On a GPU the patches' convolution is fastest with channels last; on a processor there is no difference.
         self._layout = torch.channels_last if self._device == "cuda" else torch.contiguous_format
-        self._tower = image_tower(bundle).to(self._device, self._dtype, memory_format=self._layout)
+        tower = image_tower(bundle).to(self._device, self._dtype)
+        self._tower = tower.to(memory_format=self._layout)  # type: ignore[call-overload]
 
     def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """See ``ImageEngine``."""
@@ -101,7 +102,7 @@ def image_tower(bundle: Bundle) -> nn.Module:
 def _load(kind: Any, bundle: Bundle) -> Any:
     import torch
 
-    with _quietly():
+    with quietly():
         model, report = kind.from_pretrained(
             bundle.folder,
             dtype=torch.float32,
@@ -119,7 +120,7 @@ def _load(kind: Any, bundle: Bundle) -> Any:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep transformers' bar of a tenth of a second, and its table of the other tower, out of every worker's log."""
     from transformers.utils import logging
 

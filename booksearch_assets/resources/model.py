@@ -11,7 +11,9 @@ from pydantic import Field
 
 if TYPE_CHECKING:
     from booksearch_assets.clip.bundle import Bundle
+    from booksearch_assets.clip.choosing import Chosen, Pictures
     from booksearch_assets.clip.encoder import Encoder
+    from booksearch_assets.clip.probe import Say
 
 
 class ModelResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -23,6 +25,15 @@ class ModelResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         description="Folders in which the bundles of other versions are looked for, besides the one that `folder` is in.",
     )
 
+    engine: str = Field(
+        default="torch",
+        description="What embeds pictures: `auto` for the fastest that keeps the neighbours, `torch` for the reference, "
+        "`openvino`, or an engine by name (see docs/engines.md). Change it with BOOKSEARCH_ENGINE.",
+    )
+    engines: str = Field(
+        default="data/engines", description="Folder of what was measured of engines, and of converted models."
+    )
+
     def bundle(self) -> Bundle:
         """The bundle, its files checked against its manifest. Raises `clip.bundle.BundleError`."""
         from booksearch_assets.clip.bundle import Bundle
@@ -32,6 +43,17 @@ class ModelResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def encoder(self) -> Encoder:
         """The loaded model: once for each process, since several steps of a run need it."""
         return _encoder(self.folder, self.bundle().bundle_id)
+
+    def choose_engine(self, rows: int, draw: Pictures, say: Say) -> tuple[Chosen, Path]:
+        """The engine that is to embed `rows` pictures, and the folder of its converted models.
+
+        Raises `clip.engines.EngineUnavailable` where it was asked for by name and does not run here.
+        """
+        from booksearch_assets.clip.choosing import choose_engine, engine_folder
+
+        bundle = self.bundle()
+        folder = engine_folder(self.engines, bundle)
+        return choose_engine(self.engine, bundle, folder, rows, draw, say), folder
 
     def encoder_of(self, bundle_id: str) -> Encoder | None:
         """The loaded model of this bundle, whichever is configured, or None where it is not at hand."""
