@@ -54,6 +54,16 @@ def _explained(command: _F) -> _F:
     return run  # type: ignore[return-value]
 
 
+_of_catalogue = click.option(
+    "--catalogue",
+    envvar="BOOKSEARCH_CATALOGUE",
+    type=click.Choice(["books", "products"]),
+    default="books",
+    show_default=True,
+    help="Books by their covers, or products by their photos.",
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """From the Open Library dumps to semantic search over book covers."""
@@ -61,23 +71,30 @@ def main() -> None:
 
 @main.command()
 @click.option(
-    "--editions", type=click.IntRange(100, 10_000_000), default=None, help="Size of the sample world."
+    "--editions", type=click.IntRange(100, 10_000_000), default=None, help="Editions of the sample world."
 )
+@click.option(
+    "--products", type=click.IntRange(40, 1_000_000), default=None, help="Listings of the sample world."
+)
+@_of_catalogue
 @_explained
-def demo(editions: int | None) -> None:
-    """Materialise the whole graph on the sample world, then search it."""
+def demo(editions: int | None, products: int | None, catalogue: str) -> None:
+    """Materialise a whole catalogue of the sample world, then search it."""
     from booksearch_assets.demo import run_demo
 
-    sys.exit(run_demo(editions))
+    sys.exit(run_demo(catalogue, editions, products))
 
 
 @main.command()
 @click.argument("text", required=False)
+@_of_catalogue
 @click.option(
     "--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Search by this picture."
 )
 @click.option(
-    "--like", metavar="EDITION", help="Search for covers like that of this edition, such as OL7353617M."
+    "--like",
+    metavar="KEY",
+    help="Search for pictures like that of this item, such as OL7353617M or B07TH2B1LQ@amazon.com.",
 )
 @click.option("--without", metavar="TEXT", help="Keep away from this.")
 @click.option("--year", "years", metavar="2015..2020", help="Only books published in these years.")
@@ -85,6 +102,10 @@ def demo(editions: int | None) -> None:
 @click.option("--author", help="Only books by this author: the whole name.")
 @click.option("--subject", help="Only books with this subject.")
 @click.option("--language", metavar="CODE", help="Only books in this language, such as eng.")
+@click.option("--brand", help="Only products of this brand: the whole name.")
+@click.option("--type", help="Only products of this type.")
+@click.option("--colour", help="Only products of this colour, as the listing names it.")
+@click.option("--material", help="Only products of this material, as the listing names it.")
 @click.option(
     "--mode",
     type=click.Choice(["semantic", "lexical", "hybrid"]),
@@ -94,60 +115,53 @@ def demo(editions: int | None) -> None:
 @click.option("--more", is_flag=True, help="The next page of the last search.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Save the covers found as one picture."
+    "--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Save the pictures found as one picture."
 )
 @_explained
 def search(
     text: str | None,
+    catalogue: str,
     image: Path | None,
     like: str | None,
     without: str | None,
-    years: str | None,
-    pages: str | None,
-    author: str | None,
-    subject: str | None,
-    language: str | None,
     mode: str | None,
     k: int,
     more: bool,
     as_json: bool,
     sheet: Path | None,
+    **filters: str | None,
 ) -> None:
-    """Search the published collection by TEXT, by picture, by an edition, or by several of them."""
-    from booksearch_assets.search.query import BookFilters, PageRange, Query, SearchMode, YearRange
+    """Search what is published by TEXT, by picture, by an item to be like, or by several of them."""
+    from booksearch_assets.search.catalogues import searched_catalogue
+    from booksearch_assets.search.query import Query, SearchMode
     from booksearch_assets.search.shell import LastSearch, open_search, print_results, save_sheet
 
     if not (text or image or like or more):
         raise click.UsageError(
             'give a text or --image, --like or --more, as in: booksearch search "a lighthouse in a storm"'
         )
-    settings = Settings.from_environment()
-    last = LastSearch(settings.home)
+    settings, searched = Settings.from_environment(), searched_catalogue(catalogue)
+    last = LastSearch(settings.home, catalogue)
     query = Query(
         text=text,
         image=image.read_bytes() if image else None,
         like=like,
         without=without,
-        filters=BookFilters(
-            years=YearRange.parse(years) if years else None,
-            pages=PageRange.parse(pages) if pages else None,
-            author=author,
-            subject=subject,
-            language=language,
-        ),
+        filters=searched.filters.parse(filters),
         mode=SearchMode(mode) if mode else None,
         k=k,
         cursor=last.cursor() if more else None,
     )
-    results = open_search(settings).search(query)
+    results = open_search(settings, searched).search(query)
     last.remember(results.next_cursor)
     if as_json:
         click.echo(json.dumps(results.to_json(), ensure_ascii=False, indent=1))
     else:
-        print_results(results)
+        print_results(results, searched)
     if sheet:
-        save_sheet(results, settings, sheet, heading=text or like or (str(image) if image else ""))
-        click.echo(f"covers: {sheet}", err=as_json)
+        heading = text or like or (str(image) if image else "")
+        save_sheet(results, settings, sheet, heading, searched)
+        click.echo(f"{searched.wording.images}: {sheet}", err=as_json)
 
 
 @main.command()
@@ -156,48 +170,105 @@ def search(
     "--port", default=8080, show_default=True, type=click.IntRange(0, 65_535), help="0: any that is free."
 )
 @click.option("--public", is_flag=True, help="Let strangers search without a token.")
+@_of_catalogue
 @_explained
-def serve(host: str, port: int, public: bool) -> None:
+def serve(host: str, port: int, public: bool, catalogue: str) -> None:
     """Serve the search: a page for people, a REST API for programs."""
     from booksearch_assets.search.api.serve import serve as serve_search
+    from booksearch_assets.search.catalogues import searched_catalogue
 
-    serve_search(Settings.from_environment(), host, port, public)
+    serve_search(Settings.from_environment(), searched_catalogue(catalogue), host, port, public)
 
 
 @main.command()
 @click.argument("assets", nargs=-1)
-@click.option("--years", metavar="2015..2019", help="Only these years of publication; all by default.")
+@_of_catalogue
+@click.option(
+    "--years",
+    "--partitions",
+    "partitions",
+    metavar="2015..2019",
+    help="Only these partitions: years of publication, or listing files as in listings_0..listings_3. All by default.",
+)
 @click.option(
     "--filter-profile", default="default", show_default=True, help="article, article-stated or default."
 )
 @click.option("--again", is_flag=True, help="Make also what has not changed.")
 @_explained
-def materialize(assets: tuple[str, ...], years: str | None, filter_profile: str, again: bool) -> None:
-    """Materialise ASSETS (such as books/editions), or the whole graph, in one run: what changed, and no more."""
+def materialize(
+    assets: tuple[str, ...], catalogue: str, partitions: str | None, filter_profile: str, again: bool
+) -> None:
+    """Materialise ASSETS (such as books/editions), or a whole catalogue, in one run: what changed, and no more."""
     from booksearch_assets.materialize import materialize_assets
 
     settings = Settings.from_environment()
     _require_java(settings)
-    sys.exit(materialize_assets(settings, assets, years, filter_profile, again))
+    sys.exit(materialize_assets(settings, assets, catalogue, partitions, filter_profile, again))
 
 
 @main.command()
+@click.option(
+    "--editions",
+    type=click.IntRange(1),
+    help="Editions of the dump; those of the sample world, or of the real one, by default.",
+)
+@click.option(
+    "--covers", type=click.IntRange(0), help="Covers wanted of them; as many as such a dump has by default."
+)
+@click.option(
+    "--vcpu", type=click.IntRange(1), help="Cores here, or vCPUs of the executors on EMR Serverless."
+)
+@click.option(
+    "--place",
+    type=click.Choice(["local", "emr"]),
+    help="Where Spark runs: this machine, or EMR Serverless; by default as the profile says.",
+)
+@click.option(
+    "--calibrate", is_flag=True, help="First measure two small builds on this machine: some minutes."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_explained
-def checks() -> None:
+def plan(
+    editions: int | None,
+    covers: int | None,
+    vcpu: int | None,
+    place: str | None,
+    calibrate: bool,
+    as_json: bool,
+) -> None:
+    """Predict time, memory, storage and price of a first build, stage by stage."""
+    from booksearch_assets.compute.rates import Place
+    from booksearch_assets.plan_report import calibrate as measure
+    from booksearch_assets.plan_report import show_plan
+
+    settings = Settings.from_environment()
+    if calibrate:
+        _require_java(settings)
+        measure(settings)
+    on_emr = place == "emr" or (place is None and settings.profile is Profile.EMR)
+    where = Place.EMR if on_emr else Place.LOCAL
+    show_plan(settings, where, editions, covers, vcpu, as_json)
+
+
+@main.command()
+@_of_catalogue
+@_explained
+def checks(catalogue: str) -> None:
     """Run every asset check on what is committed; exit 1 when one fails."""
     from booksearch_assets.materialize import run_checks
 
-    sys.exit(run_checks(Settings.from_environment()))
+    sys.exit(run_checks(Settings.from_environment(), catalogue))
 
 
 @main.command()
+@_of_catalogue
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_explained
-def versions(as_json: bool) -> None:
+def versions(catalogue: str, as_json: bool) -> None:
     """List the versions of the collection: which is live, dump, model, rows, quality and checks."""
     from booksearch_assets.publishing import show_versions
 
-    show_versions(Settings.from_environment(), as_json)
+    show_versions(Settings.from_environment(), catalogue, as_json)
 
 
 @main.command()
@@ -221,33 +292,43 @@ def versions(as_json: bool) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Save the report as one HTML page.",
 )
+@_of_catalogue
 @_explained
 def evaluate(
-    collection: str | None, against: str | None, queries: int, as_json: bool, page: Path | None
+    collection: str | None,
+    against: str | None,
+    queries: int,
+    as_json: bool,
+    page: Path | None,
+    catalogue: str,
 ) -> None:
     """Measure how well a version of the collection finds what is asked, beside another version and baselines."""
     from booksearch_assets.evaluating import evaluate_version
+    from booksearch_assets.search.catalogues import searched_catalogue
 
-    evaluate_version(Settings.from_environment(), collection, against, queries, as_json, page)
+    settings = Settings.from_environment()
+    evaluate_version(settings, searched_catalogue(catalogue), collection, against, queries, as_json, page)
 
 
 @main.command()
 @click.argument("version")
+@_of_catalogue
 @_explained
-def publish(version: str) -> None:
+def publish(version: str, catalogue: str) -> None:
     """Make VERSION live: a collection's name, or its beginning or end where no other has the same."""
     from booksearch_assets.publishing import publish_version
 
-    publish_version(Settings.from_environment(), version)
+    publish_version(Settings.from_environment(), catalogue, version)
 
 
 @main.command()
+@_of_catalogue
 @_explained
-def rollback() -> None:
+def rollback(catalogue: str) -> None:
     """Make the version live that was live before the present one."""
     from booksearch_assets.publishing import roll_back
 
-    roll_back(Settings.from_environment())
+    roll_back(Settings.from_environment(), catalogue)
 
 
 @main.command()

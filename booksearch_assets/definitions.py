@@ -12,9 +12,11 @@ from typing import Any
 import dagster as dg
 
 from booksearch_assets.assets.books import books_assets, books_catalogue
+from booksearch_assets.assets.products import products_assets, products_catalogue
 from booksearch_assets.automation.jobs import catalogue_job, checks_job
 from booksearch_assets.automation.unattended import unattended
 from booksearch_assets.checks.books import books_checks
+from booksearch_assets.checks.catalogue import catalogue_checks
 from booksearch_assets.progress_logger import progress_logger
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
@@ -23,6 +25,12 @@ from booksearch_assets.resources.open_library import (
     OpenLibraryResource,
     local_open_library,
     sample_open_library,
+)
+from booksearch_assets.resources.pictures import PictureServicesResource
+from booksearch_assets.resources.product_release import (
+    ProductReleaseResource,
+    local_product_release,
+    sample_product_release,
 )
 from booksearch_assets.resources.spark import LocalSparkLauncher, SparkLauncher
 from booksearch_assets.resources.vector_store import VectorStoreResource
@@ -35,14 +43,18 @@ def build_defs(
     """All definitions of one deployment. `resources` replaces resources by name."""
     settings = settings or Settings.from_environment()
     books = books_catalogue(settings.first_year)
+    products = products_catalogue(settings.product_files, settings.product_languages)
     automation = unattended(books, settings)
+    chosen = {**default_resources(settings), **(resources or {})}
+    # The services are replaced by name, wherever they are used.
+    pictures = PictureServicesResource(books=chosen["open_library"], products=chosen["product_release"])
     return dg.Definitions(
-        assets=books_assets(books, settings.first_year),
-        asset_checks=books_checks(books),
-        jobs=[catalogue_job(books.name), checks_job()],
+        assets=[*books_assets(books, settings.first_year), *products_assets(products)],
+        asset_checks=[*books_checks(books), *catalogue_checks(products)],
+        jobs=[job for each in (books, products) for job in (catalogue_job(each.name), checks_job(each.name))],
         sensors=automation.sensors,
         schedules=automation.schedules,
-        resources={**default_resources(settings), **(resources or {})},
+        resources={"pictures": pictures, **chosen},
         # Each run is a process already. One for each step on top would start a JVM and load the libraries for each.
         executor=dg.in_process_executor,
         loggers={"console": dg.colored_console_logger, "progress": progress_logger},
@@ -65,6 +77,7 @@ def default_resources(settings: Settings) -> dict[str, Any]:
             token=dg.EnvVar(settings.store_token_variable) if settings.store_token_variable else "",
         ),
         "open_library": _open_library(settings),
+        "product_release": _product_release(settings),
         "notifier": _notifier(settings),
     }
 
@@ -82,6 +95,12 @@ def _open_library(settings: Settings) -> OpenLibraryResource:
     if settings.profile is Profile.SAMPLE:
         return sample_open_library(settings)
     return local_open_library(settings)
+
+
+def _product_release(settings: Settings) -> ProductReleaseResource:
+    if settings.profile is Profile.SAMPLE:
+        return sample_product_release(settings)
+    return local_product_release(settings)
 
 
 def _notifier(settings: Settings) -> NotifierResource:

@@ -1,4 +1,4 @@
-"""`booksearch demo`: the whole graph on the sample world, then three searches.
+"""`booksearch demo`: a whole catalogue on the sample world, then three searches.
 
 Belongs here: the order of the demonstration and what it prints. Does not: anything the graph or the search does.
 """
@@ -15,48 +15,56 @@ from booksearch_assets.java import require_java
 from booksearch_assets.materialize import report, run_job
 from booksearch_assets.settings import Settings
 
-QUERIES = ("a lighthouse in a storm", "a red dragon above a castle", "a ghost in the snow")
-RESULTS = 5
+SEARCHES, RESULTS = 3, 5
 
 
-def run_demo(editions: int | None) -> int:
+def run_demo(catalogue: str, editions: int | None = None, products: int | None = None) -> int:
     """Materialise, search, print. Returns the exit code."""
     require_java()
-    if editions is not None:
-        os.environ["BOOKSEARCH_SAMPLE_EDITIONS"] = str(editions)
+    for variable, size in (
+        ("BOOKSEARCH_SAMPLE_EDITIONS", editions),
+        ("BOOKSEARCH_SAMPLE_PRODUCTS", products),
+    ):
+        if size is not None:
+            os.environ[variable] = str(size)
     settings = Settings.from_environment()
     console = Console(highlight=False)
     use_instance(settings)
     started = time.monotonic()
-    console.print(
-        f"[bold]books/[/bold] on a sample world of {settings.sample_editions:,} editions, in {settings.home}"
-    )
+    sizes = {
+        "books": f"{settings.sample_editions:,} editions",
+        "products": f"{settings.sample_products:,} listings",
+    }
+    console.print(f"[bold]{catalogue}/[/bold] on a sample world of {sizes[catalogue]}, in {settings.home}")
 
     from booksearch_assets.definitions import build_defs
 
-    result = run_job(build_defs(settings), "books")
+    result = run_job(build_defs(settings), catalogue)
     code = report(result)
     if code:
         return code
     console.print(f"materialised in {time.monotonic() - started:.0f} s\n")
-    search_and_print(settings, console)
+    search_and_print(settings, catalogue, console)
+    chosen = "" if catalogue == "books" else f" --catalogue {catalogue}"
     console.print(
-        "\nsearch yourself: [bold]make serve[/bold] for the page, or [bold]booksearch search[/bold] here   "
-        "see the graph: [bold]make ui[/bold]"
+        f"\nsearch yourself: [bold]booksearch serve{chosen}[/bold] for the page, or "
+        f"[bold]booksearch search{chosen}[/bold] here   see the graph: [bold]booksearch ui[/bold]"
     )
     return 0
 
 
-def search_and_print(settings: Settings, console: Console) -> None:
-    """Run the three searches, print what they find, and save the covers as one picture each."""
+def search_and_print(settings: Settings, name: str, console: Console) -> None:
+    """Run the catalogue's example searches, print what they find, and save the pictures of each as one."""
+    from booksearch_assets.search.catalogues import searched_catalogue
     from booksearch_assets.search.query import Query
     from booksearch_assets.search.shell import open_search, print_results, save_sheet
 
-    engine = open_search(settings)
-    for number, text in enumerate(QUERIES, 1):
+    catalogue = searched_catalogue(name)
+    engine = open_search(settings, catalogue)
+    for number, text in enumerate(catalogue.wording.examples[:SEARCHES], 1):
         results = engine.search(Query(text=text, k=RESULTS))
         console.print(f'[bold]"{text}"[/bold]')
-        print_results(results)
+        print_results(results, catalogue)
         sheet = settings.home / f"search-{number}.png"
-        save_sheet(results, settings, sheet, heading=text)
-        console.print(f"covers: {sheet}\n")
+        save_sheet(results, settings, sheet, heading=text, catalogue=catalogue)
+        console.print(f"{catalogue.pictures.noun}: {sheet}\n")

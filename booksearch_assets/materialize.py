@@ -20,18 +20,26 @@ from booksearch_assets.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
-_REBUILT = ("editions", "filtered_fiction", "cover_urls", "cover_images", "cover_embeddings", "collection")
+_REBUILT = {
+    "books": ("editions", "filtered_fiction", "cover_urls", "cover_images", "cover_embeddings", "collection"),
+    "products": ("raw_listings", "image_urls", "images", "image_embeddings", "collection"),
+}
 """The assets that make only what changed."""
 
-_YEARS = re.compile(r"([0-9]{4})(?:\.\.([0-9]{4}))?")
+_PARTITIONS = re.compile(r"([0-9]{4}|listings_[0-9a-f])(?:\.\.([0-9]{4}|listings_[0-9a-f]))?")
 
 
 def materialize_assets(
-    settings: Settings, names: Sequence[str], years: str | None, filter_profile: str, again: bool = False
+    settings: Settings,
+    names: Sequence[str],
+    catalogue: str,
+    partitions: str | None,
+    filter_profile: str,
+    again: bool = False,
 ) -> int:
-    """Materialise assets by name (`books/editions`), or everything, in one run. Returns the exit code.
+    """Materialise assets by name (`books/editions`), or a whole catalogue, in one run. Returns the exit code.
 
-    Only what changed is made, unless `again`. Raises ValueError for an unknown asset, year or profile.
+    Only what changed is made, unless `again`. Raises ValueError for an unknown asset, partition or profile.
     """
     from booksearch_assets.openlibrary.profiles import profile
 
@@ -40,28 +48,42 @@ def materialize_assets(
 
     defs = build_defs(settings)
     assets = select_assets(defs, names)
-    config = run_config(assets, profile(filter_profile).name, again)
-    result = run_job(defs, "books", parse_years(years), assets, config)
-    return report(result)
+    catalogue = _catalogue_of(assets) or catalogue
+    config = run_config(assets, profile(filter_profile).name, again, catalogue)
+    return report(run_job(defs, catalogue, parse_partitions(partitions), assets, config))
 
 
 def run_config(
-    assets: Sequence[dg.AssetKey], filter_profile: str = "default", again: bool = False
+    assets: Sequence[dg.AssetKey],
+    filter_profile: str = "default",
+    again: bool = False,
+    catalogue: str = "books",
 ) -> dict[str, Any]:
     """The run config for some assets (all of them for none): the filter profile, and what is made `again`."""
-    chosen = {key.path[-1] for key in assets} or {*_REBUILT}
-    config: dict[str, dict[str, Any]] = {name: {"again": again} for name in _REBUILT if name in chosen}
-    if "filtered_fiction" in chosen:
+    rebuilt = _REBUILT[catalogue]
+    chosen = {key.path[-1] for key in assets} or {*rebuilt}
+    config: dict[str, dict[str, Any]] = {name: {"again": again} for name in rebuilt if name in chosen}
+    if "filtered_fiction" in config:
         config["filtered_fiction"]["profile"] = filter_profile
-    return {"ops": {f"books__{name}": {"config": values} for name, values in config.items()}}
+    return {"ops": {f"{catalogue}__{name}": {"config": values} for name, values in config.items()}}
 
 
-def run_checks(settings: Settings) -> int:
-    """Run every check on what is committed. Returns 1 when one of severity ERROR fails."""
+def _catalogue_of(assets: Sequence[dg.AssetKey]) -> str:
+    """The one catalogue that the assets are of, "" for no assets. Raises ValueError where there are several."""
+    catalogues = sorted({key.path[0] for key in assets})
+    if len(catalogues) > 1:
+        raise ValueError(
+            f"the assets are of {' and '.join(catalogues)}; expected assets of one catalogue, which is one run"
+        )
+    return catalogues[0] if catalogues else ""
+
+
+def run_checks(settings: Settings, catalogue: str) -> int:
+    """Run every check of a catalogue on what is committed. Returns 1 when one of severity ERROR fails."""
     use_instance(settings)
     from booksearch_assets.definitions import build_defs
 
-    result = run_job(build_defs(settings), "checks")
+    result = run_job(build_defs(settings), f"{catalogue}_checks")
     evaluations = result.get_asset_check_evaluations()
     for evaluation in sorted(evaluations, key=lambda e: (e.asset_key.path, e.check_name)):
         mark = "ok  " if evaluation.passed else ("FAIL" if evaluation in failed_checks(result) else "warn")
@@ -73,19 +95,19 @@ def run_checks(settings: Settings) -> int:
 def run_job(
     defs: dg.Definitions,
     job: str,
-    years: tuple[str, str] | None = None,
+    partitions: tuple[str, str] | None = None,
     assets: Sequence[dg.AssetKey] = (),
     run_config: dict[str, Any] | None = None,
     instance: dg.DagsterInstance | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job, or some of its assets, for a range of years (all of them by default).
+    """Run a job, or some of its assets, for a range of partitions (all of them by default).
 
     A range is one run: Spark starts once. The result says whether it succeeded; a failed step raises nothing.
     """
     import dagster as dg
 
     definition = defs.resolve_job_def(job)
-    first, last = _years_of(definition, years)
+    first, last = _range_of(definition, partitions)
     instance = instance or dg.DagsterInstance.get()
     for run_id in end_killed_runs(instance):
         click.echo(f"the run {run_id} was killed; it is marked as failed")
@@ -136,14 +158,14 @@ def failure_messages(result: dg.ExecuteInProcessResult) -> list[str]:
     return messages
 
 
-def parse_years(text: str | None) -> tuple[str, str] | None:
-    """`2015..2019` or `2015` to the first and last year. Raises ValueError."""
+def parse_partitions(text: str | None) -> tuple[str, str] | None:
+    """`2015..2019`, `2015` or `listings_0..listings_3` to the first and last partition. Raises ValueError."""
     if text is None:
         return None
-    found = _YEARS.fullmatch(text)
+    found = _PARTITIONS.fullmatch(text)
     if not found or (found[2] and found[2] < found[1]):
         raise ValueError(
-            f"--years is {text!r}; expected a year or a range of years, as in 2015 or 2015..2019"
+            f"the partitions are {text!r}; expected one or a range: 2015, 2015..2019, listings_0..listings_3"
         )
     return found[1], found[2] or found[1]
 
@@ -157,16 +179,17 @@ def select_assets(defs: dg.Definitions, names: Sequence[str]) -> list[dg.AssetKe
     return [known[name] for name in names]
 
 
-def _years_of(job: dg.JobDefinition, years: tuple[str, str] | None) -> tuple[str, str]:
-    """The first and last partition of a run: `years`, or all there are; nothing for a job without partitions."""
+def _range_of(job: dg.JobDefinition, partitions: tuple[str, str] | None) -> tuple[str, str]:
+    """The first and last partition of a run: those asked for, or all; nothing for a job without partitions."""
     if job.partitions_def is None:
         return "", ""
     keys = job.partitions_def.get_partition_keys()
-    first, last = years or (keys[0], keys[-1])
-    for year in (first, last):
-        if year not in keys:
+    first, last = partitions or (keys[0], keys[-1])
+    for partition in (first, last):
+        if partition not in keys:
             raise ValueError(
-                f"--years names {year}; there are the years {keys[0]}..{keys[-1]}. BOOKSEARCH_FIRST_YEAR sets the first"
+                f"there is no partition {partition} of {job.name}; there are {keys[0]}..{keys[-1]}. "
+                "BOOKSEARCH_FIRST_YEAR sets the first year of books"
             )
     return first, last
 

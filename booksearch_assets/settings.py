@@ -6,6 +6,7 @@ Does not: secrets (those are `dg.EnvVar` fields of the resources), tuning (confi
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -14,11 +15,16 @@ from datetime import date
 from enum import Enum
 from pathlib import Path
 
+from booksearch_assets.abo.images import RELEASE
+from booksearch_assets.abo.languages import DEFAULT_LANGUAGES, check_languages
 from booksearch_assets.clip.engines import AUTO, check_wish
 from booksearch_assets.vectorstores.errors import StoreUnavailable
 from booksearch_assets.vectorstores.opensearch_client import SCHEME, OpenSearchAddress
 
 PACKAGE = Path(__file__).parent
+LISTING_FILES, SAMPLE_LISTING_FILES = 16, 4
+"""Listing files of the published release of products, and of the sample world's."""
+
 _DIGITS = re.compile(r"[0-9]{1,9}")
 # The characters that RFC 6750 allows in a bearer token; a short one could be guessed.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,200}")
@@ -93,6 +99,9 @@ class Settings:
     opensearch_password: bool = False
     query_endpoint: str = ""
     engine: str = "torch"
+    products: str = RELEASE
+    product_languages: tuple[str, ...] = DEFAULT_LANGUAGES
+    sample_products: int = 800
 
     @property
     def store_uri(self) -> str:
@@ -135,6 +144,29 @@ class Settings:
             return f"sample-{self.sample_seed}-{self.sample_editions}"
         return "openlibrary"
 
+    @property
+    def sample_products_folder(self) -> Path:
+        """The folder of one sample release of products."""
+        return self.home / "sample" / f"products-{self.sample_seed}-{self.sample_products}"
+
+    @property
+    def product_files(self) -> int:
+        """How many listing files the release has: one partition each."""
+        return SAMPLE_LISTING_FILES if self.profile is Profile.SAMPLE else LISTING_FILES
+
+    @property
+    def products_source(self) -> str:
+        """Whose photo ids these are: the name that caches are kept under."""
+        if self.profile is Profile.SAMPLE:
+            return f"sample-products-{self.sample_seed}-{self.sample_products}"
+        if self.products == RELEASE:
+            return "abo"
+        return f"abo-{hashlib.sha256(self.products.encode()).hexdigest()[:8]}"
+
+    def source_of(self, catalogue: str) -> str:
+        """The source of a catalogue's pictures."""
+        return self.products_source if catalogue == "products" else self.source
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Every path absolute, since each step of a run is a process and may have another working directory.
@@ -175,6 +207,9 @@ class Settings:
             query_endpoint=_endpoint(environment),
             engine=_engine(environment, profile),
             emr=_emr(environment) if profile is Profile.EMR else None,
+            products=_products(environment, profile),
+            product_languages=_languages(environment),
+            sample_products=_whole(environment, "BOOKSEARCH_SAMPLE_PRODUCTS", 800, (40, 1_000_000)),
         )
 
 
@@ -256,6 +291,23 @@ def _opensearch(environment: Mapping[str, str]) -> str:
     except StoreUnavailable as error:
         raise SettingsError(f"BOOKSEARCH_OPENSEARCH_URL: {error}") from None
     return SCHEME + url
+
+
+def _products(environment: Mapping[str, str], profile: Profile) -> str:
+    """The folder or address of the release of products; the sample world's in its profile."""
+    if profile is Profile.SAMPLE and "BOOKSEARCH_PRODUCTS" not in environment:
+        return f"http://127.0.0.1:{environment.get('BOOKSEARCH_SAMPLE_PORT', '8321')}/abo"
+    if "BOOKSEARCH_PRODUCTS" not in environment:
+        return RELEASE
+    return _place(environment, "BOOKSEARCH_PRODUCTS", Path(), "s3", "http", "https").rstrip("/")
+
+
+def _languages(environment: Mapping[str, str]) -> tuple[str, ...]:
+    text = environment.get("BOOKSEARCH_PRODUCT_LANGUAGES", ",".join(DEFAULT_LANGUAGES))
+    try:
+        return check_languages([part.strip() for part in text.split(",") if part.strip()])
+    except ValueError as error:
+        raise SettingsError(f"BOOKSEARCH_PRODUCT_LANGUAGES is {text!r}: {error}") from None
 
 
 def _endpoint(environment: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from booksearch_assets.cli import main
-from booksearch_assets.materialize import parse_years
+from booksearch_assets.materialize import parse_partitions
 from booksearch_assets_tests.graph.deployment import Deployment
 
 Materialised = tuple[Deployment, dg.ExecuteInProcessResult]
@@ -90,11 +90,11 @@ def test_searching_before_anything_is_published_says_what_to_do(tmp_path: Path) 
 
 
 def test_years() -> None:
-    assert parse_years(None) is None
-    assert parse_years("2015") == ("2015", "2015")
-    assert parse_years("2015..2019") == ("2015", "2019")
+    assert parse_partitions(None) is None
+    assert parse_partitions("2015") == ("2015", "2015")
+    assert parse_partitions("2015..2019") == ("2015", "2019")
     with pytest.raises(ValueError, match=r"2019\.\.2015"):
-        parse_years("2019..2015")
+        parse_partitions("2019..2015")
 
 
 @pytest.mark.graph

@@ -33,7 +33,6 @@ def books_catalogue(first_year: int) -> Catalogue:
         items=books.FILTERED_FICTION,
         urls=books.COVER_URLS,
         pictures=books.COVERS,
-        service="open_library",
         fetch_pool=POOL_OPEN_LIBRARY,
         collection_spec=books_collection,
         collection_rows=book_rows,

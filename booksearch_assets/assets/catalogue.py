@@ -5,10 +5,9 @@ Belongs here: names, tables and partitions of a catalogue. Does not: the assets 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -17,24 +16,7 @@ from booksearch_assets.tables.contract import Table
 from booksearch_assets.tables.images import PictureTables
 from booksearch_assets.vectorstores.contract import CollectionSpec
 
-if TYPE_CHECKING:
-    from booksearch_assets.compute.fetch_policy import FetchPolicy
-
 CollectionRows = Callable[[pa.Table, pa.Table, pa.Table, Mapping[Any, Any]], pa.Table]
-
-
-class PictureService(Protocol):
-    """Where the pictures of a catalogue are had: what its assets need of the resource that `Catalogue.service` names.
-
-    `source` tells keys of different places apart; `known_items` is a Parquet file of queries with known answers, or "".
-    """
-
-    source: str
-    known_items: str
-
-    def fetch_policy(self) -> FetchPolicy: ...
-
-    def reachable(self) -> AbstractContextManager[Iterator[None] | None]: ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +34,6 @@ class Catalogue:
     items: Table
     urls: Table
     pictures: PictureTables
-    service: str
     fetch_pool: str
     collection_spec: Callable[[str, int, Mapping[str, str]], CollectionSpec]
     collection_rows: CollectionRows
@@ -82,8 +63,3 @@ class Catalogue:
 
     def key_of(self, table: Table) -> dg.AssetKey:
         return dg.AssetKey(table.name.split("/"))
-
-    def picture_service(self, resources: Any) -> PictureService:
-        """The resource of this catalogue, of those of a run."""
-        service: PictureService = getattr(resources, self.service)
-        return service

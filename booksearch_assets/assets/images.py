@@ -11,8 +11,8 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
-from booksearch_assets.assets import pictures
 from booksearch_assets.assets.catalogue import Catalogue
+from booksearch_assets.assets.pictures import sheet
 from booksearch_assets.assets.progress import log_progress
 from booksearch_assets.assets.rebuild import Rebuild, RebuildConfig, partitions_of
 from booksearch_assets.assets.reporting import (
@@ -25,6 +25,7 @@ from booksearch_assets.assets.reporting import (
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import IN_ONE_RUN
 from booksearch_assets.resources.lake import LakeResource
+from booksearch_assets.resources.pictures import PictureServicesResource
 from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.fingerprint import recipe
@@ -65,12 +66,12 @@ def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
         pool=catalogue.fetch_pool,
         metadata=definition_metadata(table),
         description=table.description,
-        required_resource_keys={catalogue.service},
     )
     def images(
         context: dg.AssetExecutionContext,
         config: ImagesConfig,
         lake: LakeResource,
+        pictures: PictureServicesResource,
     ) -> dg.MaterializeResult:
         from booksearch_assets.compute.fetch import (
             FetchReport,
@@ -79,7 +80,7 @@ def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
             wanted_images,
         )
 
-        store, service = lake.open(), catalogue.picture_service(context.resources)
+        store, service = lake.open(), pictures.of(catalogue.name)
         urls = {p: store.resolve(catalogue.urls.name, p) for p in partitions_of(context)}
         settings = {"source": service.source, "code": CODE_VERSION}
         recipes = {p: recipe([commit], settings) for p, commit in urls.items()}
@@ -107,7 +108,7 @@ def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
                     recipe=recipes[partition],
                     contract=table,
                 )
-                drawn = {noun: _sheet(cache, rows, key)}
+                drawn = {noun: _shown(cache, rows, key)}
                 shown = commit_metadata(store, table, commit, report.seconds, drawn)
                 rebuild.record(commit, shown | _fetch_metadata(rows, statuses, report, noun))
 
@@ -161,9 +162,9 @@ def _progress(context: dg.AssetExecutionContext, noun: str) -> "Callable[[FetchP
     )
 
 
-def _sheet(cache: ShardStore, rows: pa.Table, key: str) -> str:
+def _shown(cache: ShardStore, rows: pa.Table, key: str) -> str:
     from booksearch_assets.search.contact_sheet import contact_sheet
 
     shown = rows.filter(pa.compute.equal(rows["status"], "ok")).slice(0, _SHEET)
     shown_rows = [row for part in cache.read_keys(shown, [key, "content"]) for row in part.to_pylist()]
-    return pictures.sheet(contact_sheet([(row["content"], [str(row[key])]) for row in shown_rows]), width=480)
+    return sheet(contact_sheet([(row["content"], [str(row[key])]) for row in shown_rows]), width=480)

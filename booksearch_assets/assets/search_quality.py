@@ -17,7 +17,7 @@ from booksearch_assets.assets.reporting import inputs_of, markdown_table
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
-from booksearch_assets.resources.open_library import OpenLibraryResource
+from booksearch_assets.resources.pictures import PictureServicesResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.search.publications import published_table
 from booksearch_assets.search.versions import quality_table
@@ -63,14 +63,14 @@ def build_search_quality(catalogue: Catalogue) -> dg.AssetsDefinition:
         lake: LakeResource,
         vector_store: VectorStoreResource,
         model: ModelResource,
-        open_library: OpenLibraryResource,
+        pictures: PictureServicesResource,
     ) -> dg.MaterializeResult:
         from booksearch_assets.search.quality.evaluation import Effort, evaluate
         from booksearch_assets.search.quality.opening import open_other, open_version, store_report
         from booksearch_assets.search.quality.plots import plots
-        from booksearch_assets.search.shell import cover_contents
+        from booksearch_assets.search.shell import image_contents
 
-        store = lake.open()
+        store, service = lake.open(), pictures.of(catalogue.name)
         live = store.resolve(published_table(catalogue.name))
         with vector_store.open() as vectors:
             index, encoder = open_version(vectors, live.facts["collection"], model.encoder_of)
@@ -78,8 +78,10 @@ def build_search_quality(catalogue: Catalogue) -> dg.AssetsDefinition:
             report = evaluate(
                 index,
                 encoder,
-                read_covers=lambda covers: cover_contents(store.root, open_library.source, covers),
-                known_items=open_library.known_items,
+                read_images=lambda images: image_contents(
+                    catalogue.pictures, store.root, service.source, images
+                ),
+                known_items=service.known_items,
                 other=open_other(vectors, store, catalogue.name, live.facts["replaced"], model.encoder_of),
                 effort=Effort(config.queries, config.pictures, config.prototype_covers),
                 on_progress=log_progress(context),

@@ -29,12 +29,12 @@ def catalogue_job(name: str) -> dg.UnresolvedAssetJobDefinition:
     )
 
 
-def checks_job() -> dg.UnresolvedAssetJobDefinition:
-    """The checks alone, on what is committed: for CI, and after a change of rules."""
+def checks_job(name: str) -> dg.UnresolvedAssetJobDefinition:
+    """The checks of a catalogue alone, on what is committed: for CI, and after a change of rules."""
     return dg.define_asset_job(
-        "checks",
-        selection=dg.AssetSelection.all_asset_checks(),
-        description="Every asset check, nothing materialised.",
+        f"{name}_checks",
+        selection=dg.AssetSelection.all_asset_checks() & dg.AssetSelection.groups(name),
+        description=f"Every check of {name}/, nothing materialised.",
     )
 
 

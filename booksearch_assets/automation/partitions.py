@@ -34,8 +34,22 @@ def whole_range_tags(partitions: dg.PartitionsDefinition) -> dict[str, str]:
     return range_tags(keys[0], keys[-1])
 
 
+LISTING_FILE = "file"
+"""The name of the partitions of products in the folders of the lake."""
+
+_LISTING_FILES = "0123456789abcdef"
+
+
+def listing_files(count: int) -> dg.StaticPartitionsDefinition:
+    """One partition for each listing file of a release, `listings_0` to `listings_f` where there are all sixteen."""
+    return dg.StaticPartitionsDefinition([f"listings_{digit}" for digit in _LISTING_FILES[:count]])
+
+
 POOL_OPEN_LIBRARY = "open_library"
 """Steps that ask the Open Library services: one at a time, since the limit is theirs and for our whole address."""
+
+POOL_PRODUCT_RELEASE = "product_release"
+"""Steps that read the release of product listings and photos: one at a time, as for any other service."""
 
 POOL_SPARK = "spark"
 """Steps that start Spark: one at a time on one machine, since each takes all cores."""

@@ -152,7 +152,8 @@ def _resume(run: dg.DagsterRun, events: Sequence[dg.DagsterEvent]) -> str:
     """The command that does what the run did not: the assets of failed checks, and those not materialised."""
     planned = [event for event in events if _is_planned(event)]
     if not planned:
-        return "booksearch checks"
+        catalogue = run.job_name.removesuffix("_checks")
+        return "booksearch checks" + ("" if catalogue == "books" else f" --catalogue {catalogue}")
     succeeded = {event.step_key for event in events if event.is_step_success}
     failed = {event.step_key for event in events if event.is_step_failure}
     checks = [e.asset_check_evaluation_data for e in events if _is_evaluation(e) and e.step_key in failed]
@@ -160,10 +161,11 @@ def _resume(run: dg.DagsterRun, events: Sequence[dg.DagsterEvent]) -> str:
     keys = dict.fromkeys(event.asset_key for event in planned if event.asset_key)
     left = {event.asset_key for event in planned if event.step_key not in succeeded} | (refused & set(keys))
     command = ["booksearch", "materialize"]
-    if run.asset_selection or left != set(keys):
+    if run.asset_selection or left != set(keys) or run.job_name != "books":
         command += [key.to_user_string() for key in keys if key in left]
     if _partitions(run):
-        command += ["--years", _partitions(run)]
+        option = "--years" if _partitions(run)[0].isdecimal() else "--partitions"
+        command += [option, _partitions(run)]
     profile = _filter_profile(run.run_config)
     if profile != FilterConfig().profile and dg.AssetKey(_FILTER) in left:
         command += ["--filter-profile", profile]

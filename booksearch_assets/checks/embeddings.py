@@ -30,7 +30,7 @@ def embeddings_rules(catalogue: Catalogue) -> list[Rule]:
         ),
         Rule(
             "unique_keys",
-            "One vector for each cover of a partition.",
+            "One vector for each picture of a partition.",
             lambda scope: contract(scope, "unique_keys"),
             by_partition=True,
         ),

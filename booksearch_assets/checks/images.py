@@ -11,14 +11,14 @@ from booksearch_assets.checks.rule import Outcome, Rule, Scope
 from booksearch_assets.checks.tables import share
 
 MAX_UNSETTLED = 0.02
-"""Above this share of covers whose last answer may change on another try, the service was out rather than unlucky."""
+"""Above this share of pictures whose last answer may change on another try, the service was out rather than unlucky."""
 
 
 def images_rules() -> list[Rule]:
     return [
         Rule(
             "fetch_settled",
-            f"At most {MAX_UNSETTLED:.0%} of the wanted covers ended on an error that another run may mend.",
+            f"At most {MAX_UNSETTLED:.0%} of the wanted pictures ended on an error that another run may mend.",
             _fetch_settled,
         )
     ]
@@ -34,8 +34,8 @@ def _fetch_settled(scope: Scope) -> Outcome:
         count for status, count in statuses.items() if status in {str(s.value) for s in RETRYABLE}
     )
     part = share(unsettled, statuses.total())
-    figures = {"covers": statuses.total(), "unsettled": unsettled, "share": part, "statuses": dict(statuses)}
+    figures = {"images": statuses.total(), "unsettled": unsettled, "share": part, "statuses": dict(statuses)}
     return Outcome(
         part <= MAX_UNSETTLED,
-        figures | ({"do": "materialise cover_images again: only these are retried"} if unsettled else {}),
+        figures | ({"do": "materialise the images again: only these are retried"} if unsettled else {}),
     )

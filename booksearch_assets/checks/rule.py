@@ -10,11 +10,12 @@ from typing import Any
 
 import dagster as dg
 
+from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.reporting import markdown_table
 from booksearch_assets.automation.partitions import RANGE_END, RANGE_START
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
-from booksearch_assets.resources.open_library import OpenLibraryResource
+from booksearch_assets.resources.pictures import PictureService, PictureServicesResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.lake import Lake
@@ -31,7 +32,7 @@ class Scope:
     commits: list[Commit]
     model: ModelResource
     vector_store: VectorStoreResource
-    open_library: OpenLibraryResource
+    service: PictureService
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class Rule:
     by_partition: bool = False
 
 
-def build_checks(asset: dg.AssetKey, table: str, rules: Sequence[Rule]) -> dg.AssetChecksDefinition:
-    """The asset checks of one asset, whose data is the lake table `table`."""
+def build_checks(catalogue: Catalogue, table: str, rules: Sequence[Rule]) -> dg.AssetChecksDefinition:
+    """The asset checks of the asset whose data is the lake table `table`."""
+    asset = dg.AssetKey(table.split("/"))
     by_name = {rule.name: rule for rule in rules}
 
     @dg.multi_asset_check(
@@ -74,14 +76,15 @@ def build_checks(asset: dg.AssetKey, table: str, rules: Sequence[Rule]) -> dg.As
         lake: LakeResource,
         model: ModelResource,
         vector_store: VectorStoreResource,
-        open_library: OpenLibraryResource,
+        pictures: PictureServicesResource,
     ) -> Iterator[dg.AssetCheckResult]:
         store = lake.open()
         partitions = partitions_in_scope(context.run.tags, store.partitions(table))
         commits = [
             commit for commit in (store.current(table, partition) for partition in partitions) if commit
         ]
-        scope = Scope(store, commits, model, vector_store, open_library)
+        service = pictures.of(catalogue.name)
+        scope = Scope(store, commits, model, vector_store, service)
         for key in sorted(context.selected_asset_check_keys):
             rule = by_name[key.name]
             if commits:

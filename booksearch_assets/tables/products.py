@@ -76,6 +76,16 @@ IMAGE_URLS = Table(
 )
 IMAGE_URL_REJECTIONS = rejections("products/image_url_rejections", "the choice of photos", (PRODUCT_KEY,))
 
+IMAGES_QUARANTINE = Table(
+    name="products/images_quarantine",
+    description="Rows of the list of photos that name no photo.",
+    columns=(
+        Column("line", pa.int64(), "Number of the row, from 1 after the header."),
+        Column("raw", pa.string(), "The row as it came."),
+    ),
+    key=("line",),
+)
+
 PHOTOS = PictureTables(
     catalogue="products",
     key=IMAGE_ID,

@@ -15,7 +15,7 @@ from booksearch_assets.automation.run_failures import (
 )
 from booksearch_assets.cli import materialize
 from booksearch_assets.definitions import build_defs
-from booksearch_assets.materialize import parse_years, select_assets
+from booksearch_assets.materialize import parse_partitions, select_assets
 from booksearch_assets.resources.notifier import NotifierResource
 from booksearch_assets.settings import Settings
 from booksearch_assets_tests.resources.receivers import mail_server, webhook
@@ -192,7 +192,7 @@ def test_the_real_command_line_takes_the_command(instance: dg.DagsterInstance, s
     words = shlex.split(report_of(instance, failed_run(instance, step)).resume)
     assert words[:2] == ["booksearch", "materialize"]
     with materialize.make_context("materialize", words[2:]) as context:
-        assert parse_years(context.params["years"]) == ("2014", "2018")
+        assert parse_partitions(context.params["years"]) == ("2014", "2018")
         select_assets(build_defs(Settings.from_environment({})), context.params["assets"])
 
 

@@ -91,7 +91,7 @@ def graph(
     unused = "nothing"
     definitions = dg.Definitions(
         assets=[made, after],
-        asset_checks=[build_checks(dg.AssetKey("made"), table, rules)],
+        asset_checks=[build_checks(CATALOGUE, table, rules)],
         jobs=[
             dg.define_asset_job("everything", selection=dg.AssetSelection.all(include_sources=False)),
             dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks()),

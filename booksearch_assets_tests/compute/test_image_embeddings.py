@@ -152,7 +152,7 @@ def _embed_until_killed(given: dict[str, Any]) -> None:
     import booksearch_assets.compute.image_embeddings as stage
 
     # The second slice is encoded and about to be appended.
-    stage._vector_rows = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment,return-value]
+    stage.vector_rows = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment,return-value]
     embed_slice(params, 12, 12)
 
 
