@@ -27,7 +27,8 @@ import pyarrow as pa
 from booksearch_assets.search.books_collection import books_collection
 from booksearch_assets.search.engine import SearchEngine
 from booksearch_assets.search.folding import folded
-from booksearch_assets.search.query import BookFilters, PageRange, Query, SearchMode
+from booksearch_assets.search.books import BookFilters, PageRange
+from booksearch_assets.search.query import Query, SearchMode
 from booksearch_assets.vectorstores.contract import VECTOR, CollectionSpec, VectorIndex
 from booksearch_assets.vectorstores.exact import ExactIndex
 from booksearch_assets.vectorstores.filters import Between, Contains, Filter

@@ -16,13 +16,12 @@ from safetensors.numpy import load_file, save_file
 
 from booksearch_assets.clip.bundle import Bundle
 from booksearch_assets.clip.fetch import import_model
-from booksearch_assets.search.books_collection import books_collection
+from booksearch_assets.search.books_collection import BOOKS, books_collection
 from booksearch_assets.search.folding import folded
-from booksearch_assets.search.shell import ALIAS
 from booksearch_assets.settings import PACKAGE
 from booksearch_assets.vectorstores.contract import VectorStore
 
-COLLECTION = f"{ALIAS}_20260131T000000000000_bench1"
+COLLECTION = f"{BOOKS.name}_20260131T000000000000_bench1"
 FIRST_YEAR, YEARS = 1925, 100
 """Years are spread evenly, so that a range of n years keeps n % of the books."""
 
@@ -123,7 +122,7 @@ def publish_books(store: VectorStore, vectors: np.ndarray, bundle: Bundle) -> No
     store.create(spec)
     store.load(COLLECTION, _rows(vectors, spec.schema), lambda done: print(f"  {done:,} loaded", flush=True))
     store.seal(COLLECTION)
-    store.publish(ALIAS, COLLECTION)
+    store.publish(BOOKS.name, COLLECTION)
 
 
 def _rows(vectors: np.ndarray, schema: pa.Schema) -> Iterator[pa.Table]:

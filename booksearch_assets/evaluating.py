@@ -12,29 +12,33 @@ import click
 from rich.console import Console
 from rich.table import Table as Grid
 
+from booksearch_assets.search.catalogue import SearchedCatalogue
 from booksearch_assets.search.publications import publications
 from booksearch_assets.search.quality.evaluation import Effort, evaluate
 from booksearch_assets.search.quality.opening import open_other, open_version
 from booksearch_assets.search.quality.page import describe, html, tables
 from booksearch_assets.search.quality.plots import plots
 from booksearch_assets.search.quality.report import QualityReport
-from booksearch_assets.search.shell import ALIAS, cover_contents
+from booksearch_assets.search.shell import image_contents
 from booksearch_assets.search.versions import Versions
 from booksearch_assets.settings import Settings
 from booksearch_assets.tables.lake import Lake
 
 _EVERY_SECONDS = 2.0
+_SERVICES = {"books": "open_library", "products": "product_release"}
+"""The resource of each catalogue's pictures and known items."""
 
 
 def evaluate_version(
     settings: Settings,
+    catalogue: SearchedCatalogue,
     collection: str | None,
     against: str | None,
     queries: int,
     as_json: bool,
     page: Path | None,
 ) -> None:
-    """Measure `collection` (the live one by default) beside `against`, and print what was found.
+    """Measure `collection` of a catalogue (the live one by default) beside `against`, and print what was found.
 
     By default that is the live version, or for the live version the one that it replaced. Raises `UnknownVersion`.
     """
@@ -42,20 +46,22 @@ def evaluate_version(
     from booksearch_assets.vectorstores.connect import open_store
 
     resources = default_resources(settings)
-    model, open_library = resources["model"], resources["open_library"]
+    model, service = resources["model"], resources[_SERVICES[catalogue.name]]
     lake = Lake(settings.lake)
     with open_store(settings.store_uri, settings.store_token()) as store:
-        versions = Versions(lake, store, ALIAS)
+        versions = Versions(lake, store, catalogue.name)
         live = versions.live()
         name = versions.find(collection or live or "").collection
-        beside = versions.find(against).collection if against else _default_other(lake, name, live)
-        known_items = open_library.known_items if Path(open_library.known_items).is_file() else ""
+        beside = (
+            versions.find(against).collection if against else _default_other(lake, catalogue.name, name, live)
+        )
+        known_items = service.known_items if Path(service.known_items).is_file() else ""
         click.echo(f"measuring {name} beside {beside or 'no other version'}", err=True)
         report = evaluate(
             *open_version(store, name, model.encoder_of),
-            read_covers=lambda covers: cover_contents(lake.root, open_library.source, covers),
+            read_images=lambda images: image_contents(catalogue.pictures, lake.root, service.source, images),
             known_items=known_items,
-            other=open_other(store, lake, ALIAS, beside, model.encoder_of),
+            other=open_other(store, lake, catalogue.name, beside, model.encoder_of),
             effort=Effort(queries=queries),
             on_progress=_Lines(),
         )
@@ -69,10 +75,10 @@ def evaluate_version(
         click.echo(f"report: {page}", err=True)
 
 
-def _default_other(lake: Lake, name: str, live: str | None) -> str | None:
+def _default_other(lake: Lake, catalogue: str, name: str, live: str | None) -> str | None:
     if name != live:
         return live
-    replaced = (p.replaced for p in publications(lake, ALIAS) if p.collection == name)
+    replaced = (p.replaced for p in publications(lake, catalogue) if p.collection == name)
     return next(replaced, None)
 
 
@@ -90,7 +96,7 @@ class _Lines:
 
 def _print(report: QualityReport) -> None:
     console = Console(highlight=False)
-    console.print(f"[bold]{report.collection}[/bold]  {report.bundle_id}, {report.books:,} books")
+    console.print(f"[bold]{report.collection}[/bold]  {report.bundle_id}, {report.items:,} items")
     console.print(describe(report.comparison), markup=False)
     for table in tables(report):
         grid = Grid(*table.header, box=None, pad_edge=False, title=table.title, title_justify="left")

@@ -19,14 +19,13 @@ from rich.console import Console
 from rich.table import Table
 
 from booksearch_assets.search.publications import Reason
-from booksearch_assets.search.shell import ALIAS
 from booksearch_assets.search.versions import Published, State, Version, Versions
 from booksearch_assets.settings import Settings
 
 
-def show_versions(settings: Settings, as_json: bool) -> None:
-    """Print every version of the collection, the newest first."""
-    with _versions(settings) as versions:
+def show_versions(settings: Settings, catalogue: str, as_json: bool) -> None:
+    """Print every version of a catalogue's collection, the newest first."""
+    with _versions(settings, catalogue) as versions:
         listed = versions.all()
     if as_json:
         click.echo(json.dumps([_plain(version) for version in listed], ensure_ascii=False, indent=1))
@@ -36,25 +35,25 @@ def show_versions(settings: Settings, as_json: bool) -> None:
         click.echo("there is no version yet; make one with: booksearch materialize")
 
 
-def publish_version(settings: Settings, name: str) -> None:
+def publish_version(settings: Settings, catalogue: str, name: str) -> None:
     """Make the version called `name` live. Raises `PublishingError`."""
-    with _versions(settings) as versions:
+    with _versions(settings, catalogue) as versions:
         _say(versions.publish(name, Reason.COMMAND))
 
 
-def roll_back(settings: Settings) -> None:
+def roll_back(settings: Settings, catalogue: str) -> None:
     """Make the version live that was live before the present one. Raises `PublishingError`."""
-    with _versions(settings) as versions:
+    with _versions(settings, catalogue) as versions:
         _say(versions.roll_back())
 
 
 @contextmanager
-def _versions(settings: Settings) -> Iterator[Versions]:
+def _versions(settings: Settings, catalogue: str) -> Iterator[Versions]:
     from booksearch_assets.tables.lake import Lake
     from booksearch_assets.vectorstores.connect import open_store
 
     with open_store(settings.store_uri, settings.store_token()) as store:
-        yield Versions(Lake(settings.lake), store, ALIAS)
+        yield Versions(Lake(settings.lake), store, catalogue)
 
 
 def _say(published: Published) -> None:

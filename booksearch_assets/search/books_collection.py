@@ -1,49 +1,163 @@
 """The collection of books: one entity for each edition, with its cover's vector.
 
-Belongs here: its fields, and making its rows from the tables. Does not: loading them.
+Belongs here: its fields, how it is searched, and making its rows from the tables. Does not: loading them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from booksearch_assets.search.books import Book, BookFacets, BookFilters, BookItem, BookResult
+from booksearch_assets.search.catalogue import (
+    Control,
+    Fact,
+    LabelField,
+    NumberField,
+    SearchedCatalogue,
+    Wording,
+)
 from booksearch_assets.search.folding import folded
-from booksearch_assets.search.query import BookFilters
-from booksearch_assets.vectorstores.contract import VECTOR, CollectionSpec, FieldKind, ScalarField
-from booksearch_assets.vectorstores.filters import All, Between, Contains, Filter
+from booksearch_assets.search.query import Template
+from booksearch_assets.search.rows import cut_lists, cut_text, join_images, standing_images
+from booksearch_assets.tables.books import COVERS
+from booksearch_assets.vectorstores.contract import VECTOR, FieldKind, ScalarField
 
 _MAX_SUBJECTS = 64
 _MAX_AUTHORS = 32
 _MAX_LANGUAGES = 16
-_UNBOUNDED = 2**31 - 1
 
-FIELDS = (
-    ScalarField("edition_key", FieldKind.TEXT, max_bytes=32),
-    ScalarField("cover_id", FieldKind.INT64),
-    ScalarField("picture_id", FieldKind.INT64),
-    ScalarField("work_key", FieldKind.TEXT, max_bytes=32),
-    ScalarField("title", FieldKind.TEXT, max_bytes=1024),
-    ScalarField("authors", FieldKind.TEXTS, max_bytes=256, capacity=_MAX_AUTHORS),
-    ScalarField("authors_folded", FieldKind.TEXTS, max_bytes=256, capacity=_MAX_AUTHORS),
-    ScalarField("publish_year", FieldKind.INT64),
-    ScalarField("pages", FieldKind.INT64),
-    ScalarField("subjects", FieldKind.TEXTS, max_bytes=256, capacity=_MAX_SUBJECTS),
-    ScalarField("subjects_folded", FieldKind.TEXTS, max_bytes=256, capacity=_MAX_SUBJECTS),
-    ScalarField("languages", FieldKind.TEXTS, max_bytes=16, capacity=_MAX_LANGUAGES),
-    ScalarField("url", FieldKind.TEXT, max_bytes=2048),
+# What Open Library's own lists add to the subjects of any book, whatever it is about.
+_LISTS = re.compile(
+    r"accessible book|protected daisy|in library|large type books|open library staff picks|overdrive"
+    r"|new york times bestseller|nyt:.*",
+    re.IGNORECASE,
 )
-"""`picture_id` is the cover id that stands for all covers of nearly the same picture (`search.near_duplicates`). The
-folded lists (`search.folding`) are what is filtered by, since stores compare texts byte by byte."""
-
-_FIELDS = {field.name: field for field in FIELDS}
+_SUBDIVISION = re.compile(r"\s*--\s*")
 
 
-def books_collection(name: str, dimension: int, properties: Mapping[str, str]) -> CollectionSpec:
-    """The spec of one version of the collection; `properties` must have `bundle_id`, which searches compare."""
-    return CollectionSpec(name, dimension, key="edition_key", fields=FIELDS, properties=dict(properties))
+def topic_of(heading: str) -> str:
+    """What a subject heading is about, as a reader would type it; "" for one that names no topic.
+
+    "Ships -- Fiction." is about ships, "Fiction, fantasy, general" about fantasy, and "Accessible book" about nothing:
+    it is one of Open Library's lists.
+    """
+    topic = _SUBDIVISION.split(heading)[0].strip().rstrip(".")
+    topic = re.sub(r"^fiction, ", "", topic, flags=re.IGNORECASE)
+    topic = re.sub(r"(^|, )general$", "", topic, flags=re.IGNORECASE)
+    return "" if topic.lower() == "fiction" or _LISTS.fullmatch(topic) else topic.lower()
+
+
+BOOKS = SearchedCatalogue(
+    name="books",
+    collection_fields=(
+        ScalarField("edition_key", FieldKind.TEXT, max_bytes=32),
+        ScalarField("cover_id", FieldKind.INT64),
+        ScalarField("picture_id", FieldKind.INT64),
+        ScalarField("work_key", FieldKind.TEXT, max_bytes=32),
+        ScalarField("title", FieldKind.TEXT, max_bytes=1024),
+        ScalarField("authors", FieldKind.TEXTS, max_bytes=256, capacity=_MAX_AUTHORS),
+        ScalarField("authors_folded", FieldKind.TEXTS, max_bytes=256, capacity=_MAX_AUTHORS),
+        ScalarField("publish_year", FieldKind.INT64),
+        ScalarField("pages", FieldKind.INT64),
+        ScalarField("subjects", FieldKind.TEXTS, max_bytes=256, capacity=_MAX_SUBJECTS),
+        ScalarField("subjects_folded", FieldKind.TEXTS, max_bytes=256, capacity=_MAX_SUBJECTS),
+        ScalarField("languages", FieldKind.TEXTS, max_bytes=16, capacity=_MAX_LANGUAGES),
+        ScalarField("url", FieldKind.TEXT, max_bytes=2048),
+    ),
+    key="edition_key",
+    key_pattern=r"^[A-Za-z0-9_-]{1,32}$",
+    key_example="OL7353617M",
+    pictures=COVERS,
+    image_pattern=None,
+    image_example="240727",
+    group="work_key",
+    numbers=(
+        NumberField(
+            "years",
+            "publish_year",
+            "Published",
+            "Years of publication, both included: 2015..2020, 2015.., ..2020 or 2015.",
+            "2015..2020",
+            counted=True,
+        ),
+        NumberField(
+            "pages", "pages", "Pages", "Number of pages, as years are given.", "100..300", counted=False
+        ),
+    ),
+    labels=(
+        LabelField(
+            "author",
+            "authors",
+            "authors_folded",
+            "Author",
+            "The whole name of one author; letter case, accents and punctuation do not matter.",
+            "Jane Austen",
+            Control.NAME,
+        ),
+        LabelField(
+            "subject",
+            "subjects",
+            "subjects_folded",
+            "Subject",
+            "One whole subject, as an author is given.",
+            "Sea stories",
+            Control.BUTTONS,
+        ),
+        LabelField(
+            "language",
+            "languages",
+            "languages",
+            "Language",
+            "A MARC code of a language.",
+            "eng",
+            Control.CHOICE,
+            pattern="^[A-Za-z]{2,8}$",
+            is_language=True,
+        ),
+    ),
+    # A word counts more in the title, and in an author's name, than in a subject.
+    weights={"title": 8.0, "authors": 4.0, "subjects": 1.0},
+    filters=BookFilters,
+    item=Book,
+    result=BookResult,
+    answer=BookItem,
+    facets=BookFacets,
+    renamed={"year": "publish_year"},
+    topic="subjects",
+    topic_of=topic_of,
+    telling=("subjects",),
+    thinned_by="pages",
+    wording=Wording(
+        item="book",
+        items="books",
+        copy="edition",
+        copies="editions",
+        image="cover",
+        images="covers",
+        finds="what their covers show, and by title, author and subject",
+        motto="Find the book by its cover.",
+        hint="what it shows, a title, an author",
+        examples=(
+            "a lighthouse in a storm",
+            "a red dragon above a castle",
+            "an owl at night",
+            "a ship at sea",
+            "a house in the snow",
+            "a hot air balloon in the mountains",
+        ),
+        templates=(Template.COVER, Template.PHOTO, Template.ILLUSTRATION),
+        byline=(Fact("authors"), Fact("year")),
+        unknown="Unknown author",
+        facts=(Fact("pages", unit="pages"), Fact("languages", is_language=True)),
+        source="Open Library",
+        source_address="https://openlibrary.org/books/{edition_key}",
+    ),
+)
+
+books_collection = BOOKS.spec
 
 
 def book_rows(
@@ -51,28 +165,19 @@ def book_rows(
 ) -> pa.Table:
     """One row for each edition whose cover has a vector, with the columns of `books_collection`.
 
-    `fiction` is FILTERED_FICTION, `covers` COVER_URLS and `vectors` `cover_vectors`; `twins` are the covers of which
+    `fiction` is FILTERED_FICTION, `covers` COVER_URLS and `vectors` COVERS.vectors; `twins` are the covers of which
     another has nearly the same picture, with the cover that stands for them. Stores keep no nulls, so a missing title
     or work becomes "". Texts that are too long are cut between characters, and of a list that is too long the first
     are kept.
     """
-    twins = twins or {}
-    shown = covers["edition_keys"].combine_chunks()
-    cover_rows = pc.list_parent_indices(shown)
-    edition_rows = pc.index_in(pc.list_flatten(shown), value_set=fiction["edition_key"].combine_chunks())
-    vector_rows = pc.index_in(covers["cover_id"], value_set=vectors["cover_id"].combine_chunks()).take(
-        cover_rows
-    )
-    kept = pc.and_(pc.is_valid(edition_rows), pc.is_valid(vector_rows))
-    editions = fiction.take(edition_rows.filter(kept))
-    shown_covers = covers.take(cover_rows.filter(kept))
+    editions, shown, vector = join_images(fiction, covers, vectors, BOOKS.key, BOOKS.image, "edition_keys")
     return pa.table(
         {
             "edition_key": editions["edition_key"],
-            "cover_id": shown_covers["cover_id"],
-            "picture_id": _stood_for(shown_covers["cover_id"], twins),
+            "cover_id": shown["cover_id"],
+            "picture_id": standing_images(shown["cover_id"], twins or {}),
             "work_key": editions["work_key"].fill_null(""),
-            "title": cut_text(editions["title"].fill_null(""), _FIELDS["title"].max_bytes),
+            "title": cut_text(editions["title"].fill_null(""), BOOKS.field("title").max_bytes),
             "authors": _texts(editions["authors"], "authors"),
             "authors_folded": _texts(editions["authors"], "authors_folded", folded),
             "publish_year": editions["publish_year"].cast(pa.int64()),
@@ -80,61 +185,13 @@ def book_rows(
             "subjects": _texts(editions["subjects"], "subjects"),
             "subjects_folded": _texts(editions["subjects"], "subjects_folded", folded),
             "languages": _texts(editions["languages"], "languages", str.lower),
-            "url": shown_covers["url"],
-            VECTOR: vectors[VECTOR].take(vector_rows.filter(kept)),
+            "url": shown["url"],
+            VECTOR: vector,
         }
     )
-
-
-def cut_text(texts: pa.ChunkedArray | pa.Array, max_bytes: int) -> pa.ChunkedArray | pa.Array:
-    """Texts of `max_bytes` of UTF-8 at most, cut between characters."""
-    longest = pc.max(pc.binary_length(texts.cast(pa.binary()))).as_py() or 0
-    if longest <= max_bytes:
-        return texts
-    return pa.array([_cut(text, max_bytes) for text in texts.to_pylist()], pa.string())
-
-
-def _cut(text: str, max_bytes: int) -> str:
-    return text.encode()[:max_bytes].decode(errors="ignore")
-
-
-def _stood_for(covers: pa.ChunkedArray, twins: Mapping[int, int]) -> pa.Array:
-    return pa.array([twins.get(cover, cover) for cover in covers.to_pylist()], pa.int64())
 
 
 def _texts(
     lists: pa.ChunkedArray, field: str, as_stored: Callable[[str], str] = lambda text: text
 ) -> pa.Array:
-    """What `field` holds of each list: every text once, though two long ones may be equal once they are cut."""
-    limit, capacity = _FIELDS[field].max_bytes, _FIELDS[field].capacity
-    first = [
-        list(dict.fromkeys(_cut(as_stored(text), limit) for text in texts))[:capacity]
-        for texts in lists.to_pylist()
-    ]
-    return pa.array(first, pa.list_(pa.string()))
-
-
-def filter_name(kind: str, value: str) -> str:
-    """How the collection stores an "author", "subject" or "language", so that it can be filtered by."""
-    if kind == "language":
-        return _cut(value.strip().lower(), _FIELDS["languages"].max_bytes)
-    return _cut(folded(value), _FIELDS[f"{kind}s_folded"].max_bytes)
-
-
-def store_filter(filters: BookFilters) -> Filter | None:
-    """The filters as a vector store understands them."""
-    parts: list[Filter] = [
-        Between(field, 0 if span.low is None else span.low, _UNBOUNDED if span.high is None else span.high)
-        for field, span in (("publish_year", filters.years), ("pages", filters.pages))
-        if span
-    ]
-    parts += [
-        Contains(field, filter_name(kind, value))
-        for kind, field, value in (
-            ("author", "authors_folded", filters.author),
-            ("subject", "subjects_folded", filters.subject),
-            ("language", "languages", filters.language),
-        )
-        if value is not None
-    ]
-    return All(tuple(parts)) if parts else None
+    return cut_lists(lists.to_pylist(), BOOKS.field(field), as_stored)

@@ -1,11 +1,13 @@
 """Searching from Python, the same in this process and over HTTP.
 
-    from booksearch_assets.search import BookFilters, Client, YearRange
+    from booksearch_assets.search import BookFilters, Client, ProductFilters, YearRange
 
     with Client() as books:                         # what this deployment has published
         found = books.search("a lighthouse in a storm", filters=BookFilters(years=YearRange(2015, 2020)))
     with Client("http://127.0.0.1:8080") as books:  # a `booksearch serve`
         more = books.similar(found.results[0].edition_key)
+    with Client(catalogue="products") as products:
+        cases = products.search("a phone case", filters=ProductFilters(colour="black"))
 
 Belongs here: the calls, and carrying them over HTTP. Does not: answering them (`engine`, `api`).
 """
@@ -23,11 +25,12 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from PIL import Image
 
+from booksearch_assets.search.books_collection import BOOKS
+from booksearch_assets.search.catalogue import SearchedCatalogue
+from booksearch_assets.search.catalogues import searched_catalogue
 from booksearch_assets.search.query import (
-    BookFilters,
-    Facets,
+    Filters,
     InvalidQuery,
-    Item,
     ItemNotFound,
     Query,
     SearchMode,
@@ -68,11 +71,11 @@ class TooManyRequests(RuntimeError):
 class Backend(Protocol):
     """Who answers a client."""
 
-    def search(self, query: Query, image_url: str | None) -> SearchResults: ...
+    def search(self, query: Query, image_url: str | None) -> SearchResults[Any]: ...
 
-    def item(self, edition_key: str) -> Item: ...
+    def item(self, key: str) -> Any: ...
 
-    def facets(self, query: Query | None, filters: BookFilters, top: int) -> Facets: ...
+    def facets(self, query: Query | None, filters: Filters, top: int) -> Any: ...
 
     def versions(self) -> tuple[Version, ...]: ...
 
@@ -84,14 +87,17 @@ class Client:
 
     Calls raise a `VectorStoreError` while nothing is published or the service does not answer, and, of a service,
     `AccessDenied` and `TooManyRequests`. A service gives pages of 100 results at most. `token` is that of
-    BOOKSEARCH_API_TOKEN by default, and is sent to services only.
+    BOOKSEARCH_API_TOKEN by default, and is sent to services only. Answers are of the types of the `catalogue`:
+    `search.books`, `search.products`.
     """
 
-    def __init__(self, where: str | Backend | None = None, *, token: str | None = None) -> None:
+    def __init__(
+        self, where: str | Backend | None = None, *, token: str | None = None, catalogue: str = "books"
+    ) -> None:
         if where is None:
-            self._backend: Backend = Here.of(Settings.from_environment())
+            self._backend: Backend = Here.of(Settings.from_environment(), searched_catalogue(catalogue))
         elif isinstance(where, str):
-            self._backend = Service(where, token or os.environ.get(TOKEN))
+            self._backend = Service(where, token or os.environ.get(TOKEN), searched_catalogue(catalogue))
         else:
             self._backend = where
 
@@ -107,14 +113,14 @@ class Client:
         image_weight: float = 1.0,
         template: Template = Template.NONE,
         mode: SearchMode | None = None,
-        filters: BookFilters | None = None,
+        filters: Filters | None = None,
         k: int = 10,
         cursor: str | None = None,
         collapse: bool = True,
-    ) -> SearchResults:
-        """One page of the best books; see `Query` for what each argument means.
+    ) -> SearchResults[Any]:
+        """One page of the best items; see `Query` for what each argument means.
 
-        Raises `InvalidQuery`, `ItemNotFound` for an edition to be `like` that is not held, and `StaleCursor`.
+        Raises `InvalidQuery`, `ItemNotFound` for an item to be `like` that is not held, and `StaleCursor`.
         """
         if image is not None and image_url:
             raise InvalidQuery("give a picture or the address of one, not both")
@@ -127,7 +133,7 @@ class Client:
             text_weight=text_weight,
             image_weight=image_weight,
             template=template,
-            filters=filters or BookFilters(),
+            filters=filters or Filters(),
             mode=mode,
             k=k,
             cursor=cursor,
@@ -137,19 +143,19 @@ class Client:
 
     def similar(
         self,
-        edition_key: str,
+        key: str,
         *,
-        filters: BookFilters | None = None,
+        filters: Filters | None = None,
         k: int = 10,
         cursor: str | None = None,
         collapse: bool = True,
-    ) -> SearchResults:
-        """Books whose covers are like that of an edition. Raises as `search`."""
-        return self.search(like=edition_key, filters=filters, k=k, cursor=cursor, collapse=collapse)
+    ) -> SearchResults[Any]:
+        """Items whose pictures are like that of an item. Raises as `search`."""
+        return self.search(like=key, filters=filters, k=k, cursor=cursor, collapse=collapse)
 
-    def item(self, edition_key: str) -> Item:
-        """One edition and the others of the same book. Raises `ItemNotFound`."""
-        return self._backend.item(edition_key)
+    def item(self, key: str) -> Any:
+        """One item and its copies. Raises `ItemNotFound`."""
+        return self._backend.item(key)
 
     def facets(
         self,
@@ -157,11 +163,11 @@ class Client:
         *,
         like: str | None = None,
         mode: SearchMode | None = None,
-        filters: BookFilters | None = None,
+        filters: Filters | None = None,
         top: int = 10,
-    ) -> Facets:
-        """What there is to filter by: of all that `filters` let through, or of the best editions for a query."""
-        filters = filters or BookFilters()
+    ) -> Any:
+        """What there is to filter by: of all that `filters` let through, or of the best items for a query."""
+        filters = filters or Filters()
         query = Query(text=text, like=like, mode=mode, filters=filters) if text or like or mode else None
         return self._backend.facets(query, filters, top)
 
@@ -187,21 +193,22 @@ class Here:
         self._live, self._versions = live, versions
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, catalogue: SearchedCatalogue) -> Self:
         """What a deployment has published. Raises as `open_live_search`."""
         from booksearch_assets.search.shell import list_versions, open_live_search
 
-        return cls(open_live_search(settings), lambda: list_versions(settings))
+        live = open_live_search(settings, catalogue)
+        return cls(live, lambda: list_versions(settings, catalogue))
 
-    def search(self, query: Query, image_url: str | None) -> SearchResults:
+    def search(self, query: Query, image_url: str | None) -> SearchResults[Any]:
         if image_url:
             query = replace(query, image=_fetched(image_url))
         return self._live.search(query)
 
-    def item(self, edition_key: str) -> Item:
-        return self._live.item(edition_key)
+    def item(self, key: str) -> Any:
+        return self._live.item(key)
 
-    def facets(self, query: Query | None, filters: BookFilters, top: int) -> Facets:
+    def facets(self, query: Query | None, filters: Filters, top: int) -> Any:
         return self._live.facets(query, filters, top)
 
     def versions(self) -> tuple[Version, ...]:
@@ -215,17 +222,22 @@ class Service:
     """Answers over HTTP, from a `booksearch serve` at `address`. Safe for many threads."""
 
     def __init__(
-        self, address: str, token: str | None = None, transport: httpx.BaseTransport | None = None
+        self,
+        address: str,
+        token: str | None = None,
+        catalogue: SearchedCatalogue = BOOKS,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         import httpx
 
+        from booksearch_assets.search.api.answers import Answers
+
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._answers = Answers(catalogue)
         # Longer than the service itself takes before it gives up.
         self._http = httpx.Client(base_url=address, headers=headers, timeout=60.0, transport=transport)
 
-    def search(self, query: Query, image_url: str | None) -> SearchResults:
-        from booksearch_assets.search.api.answers import SEARCH_RESULTS
-
+    def search(self, query: Query, image_url: str | None) -> SearchResults[Any]:
         asked = {**_asked(query), "k": query.k, "cursor": query.cursor, "collapse": query.collapse}
         if image_url:
             asked["image_url"] = image_url
@@ -234,21 +246,17 @@ class Service:
             answer = self._ask("POST", "/v1/search", data=given, files={"image": ("picture", query.image)})
         else:
             answer = self._ask("POST", "/v1/search", json=asked)
-        return SEARCH_RESULTS.validate_json(answer)
+        return self._answers.results.validate_json(answer)
 
-    def item(self, edition_key: str) -> Item:
+    def item(self, key: str) -> Any:
         from urllib.parse import quote
 
-        from booksearch_assets.search.api.answers import ITEM
+        return self._answers.item.validate_json(self._ask("GET", f"/v1/items/{quote(key, safe='')}"))
 
-        return ITEM.validate_json(self._ask("GET", f"/v1/items/{quote(edition_key, safe='')}"))
-
-    def facets(self, query: Query | None, filters: BookFilters, top: int) -> Facets:
-        from booksearch_assets.search.api.answers import FACETS
-
-        asked = {**(_asked(query) if query else _filters(filters)), "top": top}
+    def facets(self, query: Query | None, filters: Filters, top: int) -> Any:
+        asked = {**(_asked(query) if query else filters.written()), "top": top}
         given = {name: _as_text(value) for name, value in asked.items() if value is not None}
-        return FACETS.validate_json(self._ask("GET", "/v1/facets", params=given))
+        return self._answers.facets.validate_json(self._ask("GET", "/v1/facets", params=given))
 
     def versions(self) -> tuple[Version, ...]:
         from booksearch_assets.search.api.answers import VERSION_LIST
@@ -283,17 +291,7 @@ def _asked(query: Query) -> dict[str, Any]:
         "image_weight": query.image_weight,
         "template": query.template.value,
         "mode": query.mode.value if query.mode else None,
-        **_filters(query.filters),
-    }
-
-
-def _filters(filters: BookFilters) -> dict[str, Any]:
-    return {
-        "years": str(filters.years) if filters.years else None,
-        "pages": str(filters.pages) if filters.pages else None,
-        "author": filters.author,
-        "subject": filters.subject,
-        "language": filters.language,
+        **query.filters.written(),
     }
 
 

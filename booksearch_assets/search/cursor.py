@@ -12,15 +12,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from booksearch_assets.search.query import BookFilters, InvalidQuery, PageRange, Query, YearRange
+from booksearch_assets.search.query import Filters, InvalidQuery, Query
 
-_FORMAT = 1
+_FORMAT = 2
 _LARGEST = 32_767
 MAX_CURSOR_LENGTH = 250_000
 
@@ -47,28 +49,24 @@ class Cursor:
         return base64.urlsafe_b64encode(json.dumps(parts, ensure_ascii=False).encode()).decode().rstrip("=")
 
     @classmethod
-    def decode(cls, text: str) -> Cursor:
-        """Read what `encode` wrote. Raises `InvalidQuery` for anything else."""
-        try:
-            if len(text) > MAX_CURSOR_LENGTH:
-                raise ValueError("too long")
-            parts = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True))
-            if parts["v"] != _FORMAT or type(parts["n"]) is not int or parts["n"] < 0:
-                raise ValueError("another format")
-            if not isinstance(parts["c"], str) or not isinstance(parts["i"], str | None):
-                raise ValueError("wrong types")
+    def decode(cls, text: str, filters: type[Filters]) -> Cursor:
+        """Read what `encode` wrote of a query with these filters. Raises `InvalidQuery` for anything else."""
+        with _readable():
+            parts = _parts(text)
             vector = parts.get("x")
             return cls(
                 collection=parts["c"],
-                query=_read(parts["q"]),
+                query=_read(parts["q"], filters),
                 picture=parts["i"],
                 shown=parts["n"],
                 vector=None if vector is None else _unit(np.frombuffer(base64.b64decode(vector), "<i2")),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InvalidQuery(
-                "the cursor cannot be read; give the next_cursor of a page of results, unchanged"
-            ) from error
+
+
+def collection_of(cursor: str) -> str:
+    """The version that the text of a cursor belongs to. Raises `InvalidQuery` for what is no cursor."""
+    with _readable():
+        return str(_parts(cursor)["c"])
 
 
 def steady(vector: np.ndarray) -> np.ndarray:
@@ -106,16 +104,31 @@ def _unit(whole: np.ndarray) -> np.ndarray:
 
 def _written(query: Query) -> dict[str, Any]:
     """The query without its page, and without what is as by default."""
-    parts = asdict(replace(query, image=None, cursor=query.cursor or "-", k=1))
+    parts = {each.name: getattr(query, each.name) for each in fields(query)}
     del parts["image"], parts["cursor"], parts["k"]
-    parts["mode"] = query.effective_mode
-    parts["filters"] = {name: value for name, value in parts["filters"].items() if value is not None}
-    return parts
+    return parts | {"mode": query.effective_mode, "filters": query.filters.written()}
 
 
-def _read(parts: dict[str, Any]) -> Query:
-    filters = dict(parts.pop("filters"))
-    for name, kind in (("years", YearRange), ("pages", PageRange)):
-        if name in filters:
-            filters[name] = kind(**filters[name])
-    return Query(**parts, filters=BookFilters(**filters), cursor="-")
+def _read(parts: dict[str, Any], filters: type[Filters]) -> Query:
+    return Query(**{**parts, "filters": filters.parse(parts["filters"])}, cursor="-")
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidQuery(
+            "the cursor cannot be read; give the next_cursor of a page of results, unchanged"
+        ) from error
+
+
+def _parts(text: str) -> dict[str, Any]:
+    if len(text) > MAX_CURSOR_LENGTH:
+        raise ValueError("too long")
+    parts = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True))
+    if parts["v"] != _FORMAT or type(parts["n"]) is not int or parts["n"] < 0:
+        raise ValueError("another format")
+    if not isinstance(parts["c"], str) or not isinstance(parts["i"], str | None):
+        raise ValueError("wrong types")
+    return dict(parts)

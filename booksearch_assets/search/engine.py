@@ -1,4 +1,4 @@
-"""The query engine: from a text, a picture, an edition or several of them to ranked books.
+"""The query engine: from a text, a picture, an item or several of them to ranked items of a catalogue.
 
 Belongs here: how a query becomes a vector, and a ranking a page of results. Does not: what may be asked (`query`), the
 order of answers (`ranking`), where vectors are kept (`vectorstores`), how results are shown (`shell`, `contact_sheet`).
@@ -16,19 +16,15 @@ import numpy as np
 from PIL import Image
 
 from booksearch_assets.search.batching import TextBatches
-from booksearch_assets.search.book_index import BookIndex, Edition
-from booksearch_assets.search.books_collection import FIELDS, store_filter
+from booksearch_assets.search.catalogues import catalogue_of
 from booksearch_assets.search.cursor import Cursor, picture_digest, same_question, steady
+from booksearch_assets.search.item_index import Candidate, ItemIndex
 from booksearch_assets.search.query import (
-    Book,
-    BookFilters,
-    Facets,
+    Filters,
     InvalidQuery,
-    Item,
     ItemNotFound,
     Query,
     SearchMode,
-    SearchResult,
     SearchResults,
     StaleCursor,
     Took,
@@ -37,25 +33,13 @@ from booksearch_assets.search.ranking import FUSED_DEPTH, Collapse, Ranked, by_m
 from booksearch_assets.search.templates import prompts
 from booksearch_assets.search.words import find_words
 from booksearch_assets.vectorstores.contract import MAX_WINDOW, VECTOR, VectorIndex
-from booksearch_assets.vectorstores.errors import InvalidCollection
 
 WITHOUT_WEIGHT = 0.5
 """How much of the vector of a negative text is subtracted."""
 
 FACET_DEPTH = 1_000
-"""How many of the best editions of a query its facets count."""
+"""How many of the best items of a query its facets count."""
 
-_SHOWN = (
-    "title",
-    "authors",
-    "publish_year",
-    "pages",
-    "subjects",
-    "languages",
-    "cover_id",
-    "work_key",
-    "url",
-)
 _SAME_DIRECTION = 1e-4
 
 
@@ -75,13 +59,13 @@ class QueryEncoder(Protocol):
 
 
 class SearchEngine:
-    """Asks one version of the collection of books. Safe for many threads.
+    """Asks one version of a catalogue's collection. Safe for many threads.
 
-    `books` are its words and numbers, made on the fly where they are not given. Raises `ModelMismatch` where `encoder`
+    `items` are its words and numbers, made on the fly where they are not given. Raises `ModelMismatch` where `encoder`
     did not make the collection's vectors, and `InvalidCollection` where it lacks a field.
     """
 
-    def __init__(self, index: VectorIndex, encoder: QueryEncoder, books: BookIndex | None = None) -> None:
+    def __init__(self, index: VectorIndex, encoder: QueryEncoder, items: ItemIndex | None = None) -> None:
         made_by = index.spec.properties.get("bundle_id", "")
         if made_by != encoder.bundle_id:
             raise ModelMismatch(
@@ -89,15 +73,10 @@ class SearchEngine:
                 f"queries would be encoded with {encoder.bundle_id!r}. Vectors of two models cannot be compared: set "
                 "BOOKSEARCH_MODEL to the collection's bundle, or materialise the collection with this one"
             )
-        lacking = {field.name for field in FIELDS} - {field.name for field in index.spec.fields}
-        if lacking:
-            raise InvalidCollection(
-                f"collection {index.spec.name!r} lacks {', '.join(sorted(lacking))}: another release of booksearch made "
-                "it. Materialise the collection again"
-            )
+        self._catalogue = catalogue_of(index.spec)
         self._index, self._encoder = index, encoder
         self._encode_texts = TextBatches(encoder.encode_texts)
-        self._books = books or BookIndex.temporary(index)
+        self._items = items or ItemIndex.temporary(index)
 
     @property
     def collection(self) -> str:
@@ -114,11 +93,11 @@ class SearchEngine:
         """The name of the model; that of the bundle where the collection records no other."""
         return self._index.spec.properties.get("model_id") or self.bundle_id.partition("@")[0]
 
-    def search(self, query: Query) -> SearchResults:
-        """One page of the best books, shorter than `query.k` only where there are no more.
+    def search(self, query: Query) -> SearchResults[Any]:
+        """One page of the best items, of the catalogue's result type, shorter than `query.k` only where there are no more.
 
-        Raises `InvalidQuery`, `ItemNotFound` for an edition to be like that is not held, and `StaleCursor` for a cursor
-        of another version.
+        Raises `InvalidQuery`, `ItemNotFound` for an item to be like that is not held, and `StaleCursor` for a cursor of
+        another version.
         """
         started = time.perf_counter()
         cursor = self._resumed(query)
@@ -132,50 +111,48 @@ class SearchEngine:
 
     def similar(
         self,
-        edition_key: str,
+        key: str,
         k: int = 10,
-        filters: BookFilters | None = None,
+        filters: Filters | None = None,
         cursor: str | None = None,
         collapse: bool = True,
-    ) -> SearchResults:
-        """Books whose covers are like that of an edition. Raises as `search`."""
+    ) -> SearchResults[Any]:
+        """Items whose pictures are like that of an item. Raises as `search`."""
         return self.search(
-            Query(like=edition_key, k=k, filters=filters or BookFilters(), cursor=cursor, collapse=collapse)
+            Query(like=key, k=k, filters=filters or Filters(), cursor=cursor, collapse=collapse)
         )
 
-    def item(self, edition_key: str) -> Item:
-        """One edition and the others of the same book. Raises `ItemNotFound`."""
-        edition = self._edition(edition_key)
-        others = [e.key for e in self._books.same_book(edition, BookFilters()) if e.key != edition.key]
-        books = self._fetched([edition.key, *others])
-        shown = [Book(**books[key]) for key in (edition.key, *others)]
-        return Item(shown[0], tuple(shown[1:]), self.collection, self.bundle_id, self.model_id)
+    def item(self, key: str) -> Any:
+        """One item and its copies, of the catalogue's answer type. Raises `ItemNotFound`."""
+        item = self._item(key)
+        others = [each.key for each in self._items.copies(item, Filters()) if each.key != item.key]
+        found = self._fetched([item.key, *others])
+        shown, *copies = [self._catalogue.item(*found[each]) for each in (item.key, *others)]
+        return self._catalogue.answer(shown, tuple(copies), self.collection, self.bundle_id, self.model_id)
 
-    def facets(self, query: Query | None = None, filters: BookFilters | None = None, top: int = 10) -> Facets:
-        """What there is to filter by: of everything that passes `filters`, or of the best 1,000 editions of `query`."""
+    def facets(self, query: Query | None = None, filters: Filters | None = None, top: int = 10) -> Any:
+        """What there is to filter by, of the catalogue's type of facets: of everything that passes `filters`, or of the best
+        1,000 items of `query`."""
         if not 1 <= top <= FACET_DEPTH:
             raise InvalidQuery(f"top is {top}; ask for 1 to {FACET_DEPTH} values")
-        filters = (query.filters if query else filters) or BookFilters()
+        filters = (query.filters if query else filters) or Filters()
         keys = None
         if query:
             cursor = self._resumed(query)
-            keys = [ranked.edition.key for ranked in islice(self._ranking(cursor), FACET_DEPTH)]
-        counts = self._books.facets(filters, top, keys)
-        return Facets(
-            total=self._books.count(filters) if keys is None else len(keys),
-            years=counts["year"],
-            authors=counts["author"],
-            subjects=counts["subject"],
-            languages=counts["language"],
+            keys = [ranked.item.key for ranked in islice(self._ranking(cursor), FACET_DEPTH)]
+        return self._catalogue.facets(
+            total=self._items.count(filters) if keys is None else len(keys),
+            **self._items.facets(filters, top, keys),
             collection=self.collection,
         )
 
     def _resumed(self, query: Query) -> Cursor:
         """Where the walk through the pages is: at its beginning without a cursor."""
         if query.cursor is None:
+            self._catalogue.checked(query.filters)
             vector = None if query.effective_mode is SearchMode.LEXICAL else self._vector(query)
             return Cursor(self.collection, query, picture_digest(query.image), 0, vector)
-        cursor = Cursor.decode(query.cursor)
+        cursor = Cursor.decode(query.cursor, self._catalogue.filters)
         if query.asks and not same_question(cursor, query):
             raise InvalidQuery(
                 "the cursor is of another query; give the same query or the cursor alone, or search without it"
@@ -217,104 +194,103 @@ class SearchEngine:
         return steady(total)
 
     def _ranking(self, cursor: Cursor) -> Iterator[Ranked]:
-        """Every edition that the query finds, best first, before collapsing."""
+        """Every item that the query finds, best first, before collapsing."""
         query = cursor.query
         text, without = query.text or "", query.without or ""
         if query.effective_mode is SearchMode.LEXICAL:
             return by_words(
-                find_words(self._index, self._books, text, without, query.filters, MAX_WINDOW),
-                self._books.titled(text, query.filters, FUSED_DEPTH),
+                find_words(
+                    self._catalogue, self._index, self._items, text, without, query.filters, MAX_WINDOW
+                ),
+                self._items.titled(text, query.filters, FUSED_DEPTH),
             )
         assert cursor.vector is not None
-        meaning = by_meaning(self._index, cursor.vector, store_filter(query.filters))
+        catalogue = self._catalogue
+        meaning = by_meaning(
+            self._index, cursor.vector, catalogue.store_filter(query.filters), catalogue.copied_by
+        )
         if query.effective_mode is SearchMode.SEMANTIC:
             return meaning
         return fused(
             meaning,
             find_words(
-                self._index, self._books, text, without, query.filters, FUSED_DEPTH, telling_only=True
+                catalogue,
+                self._index,
+                self._items,
+                text,
+                without,
+                query.filters,
+                FUSED_DEPTH,
+                telling_only=True,
             ),
-            self._books.titled(text, query.filters, FUSED_DEPTH),
+            self._items.titled(text, query.filters, FUSED_DEPTH),
         )
 
     def _page(self, cursor: Cursor, k: int) -> tuple[list[tuple[Ranked, int]], bool]:
-        """The next `k` results with how many more editions each stands for, and whether there are more results."""
+        """The next `k` results with how many copies each stands for, and whether there are more results."""
         query = cursor.query
         collapse = Collapse()
-        liked = self._edition(query.like.strip()) if query.like else None
+        liked = self._item(query.like.strip()) if query.like else None
         if liked and query.collapse:
             collapse.admit(liked, 0)
         page: list[tuple[Ranked, int]] = []
         shown = 0
         for ranked in self._ranking(cursor):
-            if ranked.edition == liked or (query.collapse and not collapse.admit(ranked.edition, shown + 1)):
+            if ranked.item == liked or (query.collapse and not collapse.admit(ranked.item, shown + 1)):
                 continue
             shown += 1
             if shown > cursor.shown + k:
-                return self._with_editions(page, collapse, cursor), True
+                return self._with_copies(page, collapse, cursor), True
             if shown > cursor.shown:
                 page.append((ranked, shown))
-        return self._with_editions(page, collapse, cursor), False
+        return self._with_copies(page, collapse, cursor), False
 
-    def _with_editions(
+    def _with_copies(
         self, page: list[tuple[Ranked, int]], collapse: Collapse, cursor: Cursor
     ) -> list[tuple[Ranked, int]]:
         if not cursor.query.collapse:
             return [(ranked, 0) for ranked, _ in page]
         filters = cursor.query.filters
         return [
-            (ranked, collapse.stood_for(ranked.edition, rank, self._books.same_book(ranked.edition, filters)))
+            (ranked, collapse.stood_for(ranked.item, rank, self._items.copies(ranked.item, filters)))
             for ranked, rank in page
         ]
 
-    def _shown(self, page: Sequence[tuple[Ranked, int]], cursor: Cursor) -> tuple[SearchResult, ...]:
-        books = self._fetched([ranked.edition.key for ranked, _ in page])
-        worded = [ranked.edition.key for ranked, _ in page if ranked.score is None]
+    def _shown(self, page: Sequence[tuple[Ranked, int]], cursor: Cursor) -> tuple[Any, ...]:
+        found = self._fetched([ranked.item.key for ranked, _ in page])
+        worded = [ranked.item.key for ranked, _ in page if ranked.score is None]
         cosines = self._cosines(worded, cursor.vector) if cursor.vector is not None and worded else {}
         return tuple(
-            SearchResult(
-                **books[ranked.edition.key],
-                rank=rank,
-                score=cosines.get(ranked.edition.key, ranked.score),
-                more_editions=more,
-                matched_by=ranked.matched_by,
+            self._catalogue.result(
+                *found[ranked.item.key],
+                rank,
+                cosines.get(ranked.item.key, ranked.score),
+                more,
+                ranked.matched_by,
             )
             for rank, (ranked, more) in enumerate(page, start=cursor.shown + 1)
         )
 
-    def _fetched(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The fields of `Book`, by key."""
-        return {key: _book_fields(key, row) for key, row in self._index.fetch(keys, _SHOWN).items()}
+    def _fetched(self, keys: Sequence[str]) -> dict[str, list[Any]]:
+        """The values of the catalogue's item type, by key."""
+        rows = self._index.fetch(keys, self._catalogue.shown)
+        return {key: self._catalogue.item_values(row) for key, row in rows.items()}
 
     def _cosines(self, keys: Sequence[str], vector: np.ndarray) -> dict[str, float]:
         return {key: float(row[VECTOR] @ vector) for key, row in self._index.fetch(keys, (VECTOR,)).items()}
 
     def _stored_vector(self, key: str) -> np.ndarray:
-        self._edition(key)
+        self._item(key)
         return self._index.fetch([key], (VECTOR,))[key][VECTOR]
 
-    def _edition(self, key: str) -> Edition:
-        edition = self._books.edition(key)
-        if edition is None:
+    def _item(self, key: str) -> Candidate:
+        item = self._items.item(key)
+        if item is None:
             raise ItemNotFound(
-                f"{self.collection} holds no edition {key!r}; expected a key of a search result, such as OL7353617M"
+                f"{self.collection} holds no {self._catalogue.wording.copy} {key!r}; expected a key of a search result, "
+                f"such as {self._catalogue.key_example}"
             )
-        return edition
-
-
-def _book_fields(key: str, row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "edition_key": key,
-        "title": row["title"],
-        "authors": tuple(row["authors"]),
-        "year": row["publish_year"],
-        "pages": row["pages"],
-        "subjects": tuple(row["subjects"]),
-        "languages": tuple(row["languages"]),
-        "cover_id": row["cover_id"],
-        "work_key": row["work_key"],
-        "url": row["url"],
-    }
+        return item
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from booksearch_assets.sagemaker.errors import EndpointError
-from booksearch_assets.search.book_index import BookIndex
-from booksearch_assets.search.cursor import Cursor
+from booksearch_assets.search.cursor import collection_of
 from booksearch_assets.search.engine import ModelMismatch, QueryEncoder, SearchEngine
-from booksearch_assets.search.query import BookFilters, Facets, Item, Query, SearchResults, StaleCursor
+from booksearch_assets.search.item_index import ItemIndex
+from booksearch_assets.search.query import Filters, Query, SearchResults, StaleCursor
 from booksearch_assets.vectorstores.contract import VectorStore
 from booksearch_assets.vectorstores.errors import CollectionNotFound, CollectionNotSealed, VectorStoreError
 
@@ -52,7 +52,7 @@ class LiveSearch:
 
     Who walks through pages goes on with the version that the walk began on, for as long as it is there.
 
-    `cache` is the folder of the versions' words (`book_index`), which otherwise are indexed by each process anew.
+    `cache` is the folder of the versions' words (`item_index`), which otherwise are indexed by each process anew.
 
     Raises what `search` raises where nothing is published, or the first version cannot be opened.
     """
@@ -84,8 +84,8 @@ class LiveSearch:
         """Why a newer version is published and not served, or None."""
         return self._held_up
 
-    def search(self, query: Query) -> SearchResults:
-        """One page of the best books of the live version, or of the version of the query's cursor.
+    def search(self, query: Query) -> SearchResults[Any]:
+        """One page of the best items of the live version, or of the version of the query's cursor.
 
         Raises `InvalidQuery`, `ItemNotFound`, `StaleCursor` where the cursor's version is gone, and a
         `VectorStoreError` or `ModelMismatch` where neither the live version nor the one before it can answer.
@@ -94,27 +94,27 @@ class LiveSearch:
 
     def similar(
         self,
-        edition_key: str,
+        key: str,
         k: int = 10,
-        filters: BookFilters | None = None,
+        filters: Filters | None = None,
         cursor: str | None = None,
         collapse: bool = True,
-    ) -> SearchResults:
+    ) -> SearchResults[Any]:
         """`SearchEngine.similar` of the live version. Raises as `search`."""
-        return self._asked(lambda engine: engine.similar(edition_key, k, filters, cursor, collapse), cursor)
+        return self._asked(lambda engine: engine.similar(key, k, filters, cursor, collapse), cursor)
 
-    def item(self, edition_key: str) -> Item:
+    def item(self, key: str) -> Any:
         """`SearchEngine.item` of the live version."""
-        return self._asked(lambda engine: engine.item(edition_key))
+        return self._asked(lambda engine: engine.item(key))
 
-    def facets(self, query: Query | None = None, filters: BookFilters | None = None, top: int = 10) -> Facets:
+    def facets(self, query: Query | None = None, filters: Filters | None = None, top: int = 10) -> Any:
         """`SearchEngine.facets` of the live version."""
         return self._asked(lambda engine: engine.facets(query, filters, top), query.cursor if query else None)
 
     def _asked(self, ask: Callable[[SearchEngine], _Answer], cursor: str | None = None) -> _Answer:
         serving = self._current()
         if cursor is not None:
-            return ask(self._begun_on(Cursor.decode(cursor).collection, serving).engine)
+            return ask(self._begun_on(collection_of(cursor), serving).engine)
         while True:
             try:
                 return ask(serving.engine)
@@ -137,7 +137,7 @@ class LiveSearch:
 
     def _reopened(self, collection: str, serving: _Serving) -> _Serving:
         try:
-            # The name comes from a reader, who may only name versions of this catalogue.
+            # The name comes from a reader, who may only name versions of this alias.
             if collection.startswith(f"{self._alias}_"):
                 return self._open(collection)
         except (VectorStoreError, ModelMismatch, EndpointError):
@@ -167,7 +167,7 @@ class LiveSearch:
                 self._earlier, self._serving = self._serving, self._opened()
                 _log.info("serving %s now", self._serving.collection)
                 if self._cache:
-                    BookIndex.forget(self._cache, self._alias, keep=self._store.collections())
+                    ItemIndex.forget(self._cache, self._alias, keep=self._store.collections())
             self._held_up = None
         except (VectorStoreError, ModelMismatch, EndpointError) as error:
             self._next_look = time.monotonic() + self._retry_seconds
@@ -201,5 +201,5 @@ class LiveSearch:
     def _open(self, name: str) -> _Serving:
         index = self._store.index(name)
         encoder = self._encoder_for(index.spec.properties.get("bundle_id", ""))
-        books = BookIndex.open(index, self._cache) if self._cache else None
-        return _Serving(name, SearchEngine(index, encoder, books))
+        items = ItemIndex.open(index, self._cache) if self._cache else None
+        return _Serving(name, SearchEngine(index, encoder, items))

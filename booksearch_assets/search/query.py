@@ -1,16 +1,17 @@
-"""What can be asked, and what is answered: the types between a reader and the engine.
+"""What can be asked, and what is answered, of whatever catalogue: the types between a reader and the engine.
 
-Belongs here: queries, results, facets and their errors, with every rule that needs no collection to check. Does not:
-answering (`engine`), the form of a cursor (`cursor`).
+Belongs here: queries, results and their errors, with every rule that needs no collection to check. Does not: the filters
+and items of one catalogue (`books`, `products`), answering (`engine`), the form of a cursor (`cursor`).
 """
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,6 +24,12 @@ MAX_TEXT_LENGTH = 2_000
 
 _SPAN = re.compile(r"\s*(\d{1,6})?\s*(\.\.)?\s*(\d{1,6})?\s*")
 
+ImageId = int | str
+"""The id of an image, of the kind that its catalogue has."""
+
+Result = TypeVar("Result", covariant=True)
+"""What a catalogue shows of one item found."""
+
 
 class InvalidQuery(ValueError):
     """A query that cannot be answered; the message says what is expected."""
@@ -33,11 +40,11 @@ class StaleCursor(ValueError):
 
 
 class ItemNotFound(LookupError):
-    """The collection holds no edition with this key."""
+    """The collection holds no item with this key."""
 
 
 class SearchMode(StrEnum):
-    """What is compared: the meaning of pictures, the words of title, author and subject, or both, fused."""
+    """What is compared: the meaning of pictures, the words of titles and names, or both, fused."""
 
     SEMANTIC = "semantic"
     LEXICAL = "lexical"
@@ -62,7 +69,7 @@ class Template(StrEnum):
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
     """Whole numbers from `low` to `high`, both included; None leaves that side open."""
 
     low: int | None = None
@@ -97,60 +104,62 @@ class _Span:
 
 
 @dataclass(frozen=True)
-class YearRange(_Span):
-    """Years of publication from `low` to `high`, both included; None leaves that side open."""
+class Filters:
+    """Which items may be found; what is None does not matter, and all that is given must hold.
 
-    _of: ClassVar[str] = "years"
-    _example: ClassVar[tuple[int, int]] = (2015, 2020)
-
-
-@dataclass(frozen=True)
-class PageRange(_Span):
-    """Numbers of pages from `low` to `high`, both included; None leaves that side open."""
-
-    _of: ClassVar[str] = "pages"
-    _example: ClassVar[tuple[int, int]] = (100, 300)
-
-
-@dataclass(frozen=True)
-class BookFilters:
-    """Which editions may be found; what is None does not matter, and all that is given must hold.
-
-    `author` and `subject` are whole names, of which letter case, accents and punctuation do not matter: "brontë" is not
-    found in "Charlotte Brontë", and "charlotte bronte" is her. `language` is a MARC code, such as eng.
+    A catalogue's own filters are its fields: ranges of numbers, by their types in `SPANS`, and texts. Raises
+    `InvalidQuery` for a text that is empty or not plain.
     """
 
-    years: YearRange | None = None
-    pages: PageRange | None = None
-    author: str | None = None
-    subject: str | None = None
-    language: str | None = None
+    SPANS: ClassVar[Mapping[str, type[Span]]] = {}
 
     def __post_init__(self) -> None:
-        for name in ("author", "subject", "language"):
-            value = getattr(self, name)
-            if value is not None:
+        for name, value in self.given().items():
+            if name not in self.SPANS:
                 _check_text(name, value)
                 if not value.strip():
                     raise InvalidQuery(f"the {name} to filter by is empty; name one, or leave the filter out")
 
     def __bool__(self) -> bool:
-        return self != BookFilters()
+        return bool(self.given())
+
+    def given(self) -> dict[str, Any]:
+        """The filters that are not None, by name."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def written(self) -> dict[str, str]:
+        """The filters that are not None as texts, which `parse` reads."""
+        return {name: str(value) for name, value in self.given().items()}
+
+    @classmethod
+    def parse(cls, texts: Mapping[str, str | None]) -> Self:
+        """From texts by name, such as {"years": "2015..2020"}. Raises `InvalidQuery`, also for a name that is no filter."""
+        given = {name: text for name, text in texts.items() if text is not None}
+        known = [each.name for each in fields(cls)]
+        if strange := [name for name in given if name not in known]:
+            raise InvalidQuery(
+                f"there is no filter {', '.join(strange)} here; there are: {', '.join(known) or 'none'}"
+            )
+        return cls(
+            **{name: cls.SPANS[name].parse(t) if name in cls.SPANS else t for name, t in given.items()}
+        )
 
 
 @dataclass(frozen=True)
 class Query:
-    """What to look for: a text, a picture (decoded, or the bytes of its file), an edition to be like, or several of them.
+    """What to look for: a text, a picture (decoded, or the bytes of its file), an item to be like, or several of them.
 
-    `text_weight` and `image_weight` say how much each counts where there are several; an edition to be `like` counts 1.
-    `without` is a text to keep away from: its vector is subtracted, and books with all its words are no lexical match.
-    `template` frames the texts for the model. `mode` None is hybrid for a text alone, and semantic otherwise.
+    `text_weight` and `image_weight` say how much each counts where there are several; an item to be `like` counts 1.
+    `without` is a text to keep away from: its vector is subtracted, and items with all its words are no lexical match.
+    `filters` are those of the catalogue that is asked. `template` frames the texts for the model. `mode` None is hybrid for a text alone, and semantic otherwise.
 
     `k` is the size of a page, and `cursor` (`SearchResults.next_cursor`) asks for the page after. A cursor knows its
     query, so it may be given alone; the parts of the query that are given with it must be those that it was made for.
 
-    `collapse` shows one edition of those that share a work, a cover, or nearly the same picture. A book is never like
-    itself: `like` leaves out its edition, and with `collapse` its other editions too.
+    `collapse` shows one item of those that are copies of one another: editions of a work, the same product in several
+    shops, or items with the same picture, or nearly. Nothing is like itself: `like` leaves out its item, and with
+    `collapse` the copies too.
 
     Raises `InvalidQuery` for an empty query and for values out of bounds.
     """
@@ -162,7 +171,7 @@ class Query:
     text_weight: float = 1.0
     image_weight: float = 1.0
     template: Template = Template.NONE
-    filters: BookFilters = field(default_factory=BookFilters)
+    filters: Filters = Filters()
     mode: SearchMode | None = None
     k: int = 10
     cursor: str | None = None
@@ -182,9 +191,7 @@ class Query:
             except ValueError:
                 raise InvalidQuery(f"{name} {value!r}: expected one of {', '.join(kind)}") from None
         if not self.asks and self.cursor is None:
-            raise InvalidQuery(
-                "the query is empty; give a text, a picture, an edition to be like, or several"
-            )
+            raise InvalidQuery("the query is empty; give a text, a picture, an item to be like, or several")
         if self.mode in (SearchMode.LEXICAL, SearchMode.HYBRID) and not self.has_text and not self.cursor:
             raise InvalidQuery(f"{self.mode} search compares words; give a text, or search semantically")
         for name in ("text_weight", "image_weight"):
@@ -214,37 +221,6 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Book:
-    """One edition of the collection. `url` is its cover's; `work_key` is "" for an orphan."""
-
-    edition_key: str
-    title: str
-    authors: tuple[str, ...]
-    year: int
-    pages: int
-    subjects: tuple[str, ...]
-    languages: tuple[str, ...]
-    cover_id: int
-    work_key: str
-    url: str
-
-
-@dataclass(frozen=True)
-class SearchResult(Book):
-    """One book found, at `rank` (from 1, over all pages).
-
-    `score` is the cosine of its cover's vector and the query's: it compares results of one query and says nothing
-    across queries; None where only words were compared. A hybrid rank follows both searches, so scores need not fall.
-    `more_editions` are those that pass the filters too and are not shown, since this one stands for them.
-    """
-
-    rank: int
-    score: float | None
-    more_editions: int
-    matched_by: MatchedBy
-
-
-@dataclass(frozen=True)
 class Took:
     """Seconds of a search: making the query's vector, and everything else."""
 
@@ -253,14 +229,14 @@ class Took:
 
 
 @dataclass(frozen=True)
-class SearchResults:
+class SearchResults(Generic[Result]):
     """One page of results, best first, and where they came from.
 
     `next_cursor` asks for the next page, and is None after the last. `collection` is the version that answered, and
     `bundle_id` the exact model; `model_id` is its name.
     """
 
-    results: tuple[SearchResult, ...]
+    results: tuple[Result, ...]
     next_cursor: str | None
     collection: str
     bundle_id: str
@@ -273,39 +249,10 @@ class SearchResults:
 
 @dataclass(frozen=True)
 class FacetCount:
-    """How many editions have this value."""
+    """How many items have this value."""
 
     value: str
     count: int
-
-
-@dataclass(frozen=True)
-class Facets:
-    """The most frequent years, authors, subjects and languages of `total` editions; years are in their own order."""
-
-    total: int
-    years: tuple[FacetCount, ...]
-    authors: tuple[FacetCount, ...]
-    subjects: tuple[FacetCount, ...]
-    languages: tuple[FacetCount, ...]
-    collection: str
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Item:
-    """One edition, and the others that are the same book: of its work, with its cover, or nearly its picture."""
-
-    book: Book
-    other_editions: tuple[Book, ...]
-    collection: str
-    bundle_id: str
-    model_id: str
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def _check_text(name: str, text: str) -> None:

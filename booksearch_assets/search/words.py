@@ -1,30 +1,32 @@
 """Finding words, by the store's own ranking where it has one and by the file of words elsewhere.
 
-Belongs here: the choice, and the same answer from both. Does not: how either finds them (`book_index`, `vectorstores`).
+Belongs here: the choice, and the same answer from both. Does not: how either finds them (`item_index`, `vectorstores`).
 """
 
 from __future__ import annotations
 
-from booksearch_assets.search.book_index import WEIGHTS, BookIndex, Edition
-from booksearch_assets.search.books_collection import store_filter
-from booksearch_assets.search.query import BookFilters
+from booksearch_assets.search.catalogue import SearchedCatalogue
+from booksearch_assets.search.item_index import Candidate, ItemIndex
+from booksearch_assets.search.query import Filters
 from booksearch_assets.vectorstores.contract import VectorIndex
 from booksearch_assets.vectorstores.lexical import LexicalIndex
 
 
 def find_words(
+    catalogue: SearchedCatalogue,
     index: VectorIndex,
-    books: BookIndex,
+    items: ItemIndex,
     text: str,
     without: str,
-    filters: BookFilters,
+    filters: Filters,
     limit: int,
     telling_only: bool = False,
-) -> list[Edition]:
-    """As `BookIndex.find`. A store leaves the commonest words of English out, and not those of its own books."""
+) -> list[Candidate]:
+    """As `ItemIndex.find`. A store leaves the commonest words of English out, and not those of its own items."""
     if not isinstance(index, LexicalIndex):
-        return books.find(text, without, filters, limit, telling_only)
+        return items.find(text, without, filters, limit, telling_only)
+    copied_by = catalogue.copied_by
     hits = index.search_words(
-        text, limit, WEIGHTS, without, store_filter(filters), fields=("work_key", "picture_id")
+        text, limit, catalogue.weights, without, catalogue.store_filter(filters), fields=copied_by
     )
-    return [Edition(hit.key, hit.fields["work_key"], hit.fields["picture_id"]) for hit in hits]
+    return [Candidate(hit.key, *(hit.fields[name] for name in copied_by)) for hit in hits]

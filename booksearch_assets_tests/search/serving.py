@@ -14,8 +14,8 @@ import uvicorn
 
 from booksearch_assets.search.api.app import build_app
 from booksearch_assets.search.api.limits import ApiSettings
-from booksearch_assets.search.covers import Covers
 from booksearch_assets.search.live import LiveSearch
+from booksearch_assets.search.pictures import Pictures
 from booksearch_assets.settings import Settings
 from booksearch_assets.tables.books import COVERS
 
@@ -23,7 +23,7 @@ from booksearch_assets.tables.books import COVERS
 @contextmanager
 def serving(live: LiveSearch, settings: Settings, api: ApiSettings | None = None) -> Iterator[str]:
     """The address of a service over `live` and the covers of `settings`, for the time of the block."""
-    covers = Covers(COVERS.bytes_cache(settings.lake, settings.source), settings.home / "thumbnails")
+    covers = Pictures(COVERS.bytes_cache(settings.lake, settings.source), settings.home / "thumbnails")
     app = build_app(live, covers, tuple, api or ApiSettings())
     server = uvicorn.Server(uvicorn.Config(app, port=0, access_log=False, log_config=None))
     thread = threading.Thread(target=server.run)

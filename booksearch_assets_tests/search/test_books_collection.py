@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booksearch_assets.search.books_collection import book_rows, books_collection, cut_text
+from booksearch_assets.search.books_collection import book_rows, books_collection, topic_of
+from booksearch_assets.search.rows import cut_text
 from booksearch_assets.vectorstores.filters import Contains
 from booksearch_assets.vectorstores.milvus_lite import MilvusLiteStore
 from booksearch_assets_tests.search import library
@@ -107,3 +108,21 @@ def test_cut_text_of_chunked_arrays(texts: list[str]) -> None:
     assert cut_text(pa.chunked_array([texts, texts]), 5).to_pylist() == [
         t if t != "書書" else "書" for t in texts * 2
     ]
+
+
+@pytest.mark.parametrize(
+    ("heading", "topic"),
+    [
+        ("Ships -- Fiction.", "ships"),
+        ("City and town life--Fiction", "city and town life"),
+        ("Fiction, fantasy, general", "fantasy"),
+        ("Fiction, mystery & detective, general", "mystery & detective"),
+        ("Detective and mystery stories", "detective and mystery stories"),
+        ("Fiction, general", ""),
+        ("Fiction", ""),
+        ("Accessible book", ""),
+        ("nyt:combined_print_and_e_book_fiction=2018-05-06", ""),
+    ],
+)
+def test_topics_are_what_a_reader_would_type(heading: str, topic: str) -> None:
+    assert topic_of(heading) == topic

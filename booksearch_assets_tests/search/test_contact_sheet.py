@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from booksearch_assets.search.contact_sheet import COVER_SIZE, _font, _wrapped, contact_sheet
+from booksearch_assets.search.contact_sheet import BOX_SIZE, _font, _wrapped, contact_sheet
 
 
 def _cover(colour: str, size: tuple[int, int] = (300, 450)) -> Image.Image:
@@ -29,20 +29,20 @@ def test_covers_are_drawn_at_equal_size() -> None:
     sheet = contact_sheet(
         [(_cover("red"), ["A"]), (_jpeg(_cover("blue", (1000, 1500))), ["B"]), (_cover("lime"), [])]
     )
-    box = COVER_SIZE[0] * COVER_SIZE[1]
+    box = BOX_SIZE[0] * BOX_SIZE[1]
     for colour in ((255, 0, 0), (0, 0, 254), (0, 255, 0)):
         assert _share(sheet, colour) == pytest.approx(box, rel=0.02)
 
 
 def test_a_wide_cover_keeps_its_shape() -> None:
     sheet = contact_sheet([(_cover("red", (800, 400)), ["A"])])
-    assert _share(sheet, (255, 0, 0)) == pytest.approx(COVER_SIZE[0] * COVER_SIZE[0] / 2, rel=0.02)
+    assert _share(sheet, (255, 0, 0)) == pytest.approx(BOX_SIZE[0] * BOX_SIZE[0] / 2, rel=0.02)
 
 
 def test_missing_and_broken_covers_are_drawn_as_such() -> None:
     for cover in (None, b"", b"not a picture", _jpeg(_cover("red"))[:200]):
         sheet = contact_sheet([(cover, ["A title", "2015"])])
-        assert _share(sheet, (0xF4, 0xF4, 0xF4)) > 0.9 * COVER_SIZE[0] * COVER_SIZE[1]
+        assert _share(sheet, (0xF4, 0xF4, 0xF4)) > 0.9 * BOX_SIZE[0] * BOX_SIZE[1]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_sheet_grows_with_its_covers(count: int, columns: int, shape: tuple[
     one = contact_sheet([(None, ["A"])])
     sheet = contact_sheet([(None, ["A"])] * count, columns)
     assert sheet.mode == "RGB"
-    assert sheet.width - one.width == (shape[0] - 1) * (COVER_SIZE[0] + 20)
+    assert sheet.width - one.width == (shape[0] - 1) * (BOX_SIZE[0] + 20)
     assert (sheet.height - one.height) % (shape[1] - 1 or 1) == 0
     assert (sheet.height > one.height) == (shape[1] > 1)
 

@@ -15,19 +15,17 @@ from PIL import Image
 
 from booksearch_assets.clip.bundle import Bundle
 from booksearch_assets.clip.encoder import Encoder
+from booksearch_assets.search.books import BookFilters, PageRange, YearRange
 from booksearch_assets.search.books_collection import books_collection
 from booksearch_assets.search.engine import ModelMismatch, SearchEngine
 from booksearch_assets.search.query import (
-    BookFilters,
     FacetCount,
     InvalidQuery,
     ItemNotFound,
-    PageRange,
     Query,
     SearchMode,
     SearchResults,
     Template,
-    YearRange,
 )
 from booksearch_assets.search.templates import PROMPTS
 from booksearch_assets.vectorstores.errors import InvalidCollection

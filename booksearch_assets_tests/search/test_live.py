@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from booksearch_assets.cli import main
 from booksearch_assets.sagemaker.errors import EndpointUnavailable
+from booksearch_assets.search.books import BookFilters
 from booksearch_assets.search.cursor import Cursor
 from booksearch_assets.search.engine import ModelMismatch, QueryEncoder
 from booksearch_assets.search.live import LiveSearch
@@ -254,7 +255,7 @@ def test_a_cursor_opens_no_collection_of_another_catalogue(lite: Releases) -> No
     cursor = live.search(QUERY).next_cursor
     assert cursor
     with pytest.raises(StaleCursor):
-        live.search(Query(cursor=replace(Cursor.decode(cursor), collection=other).encode()))
+        live.search(Query(cursor=replace(Cursor.decode(cursor, BookFilters), collection=other).encode()))
 
 
 def test_a_query_under_way_finishes_on_the_version_it_began_with(lite: Releases) -> None:

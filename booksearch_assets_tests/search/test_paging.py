@@ -10,17 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from booksearch_assets.search.books import BookFilters, BookResult, YearRange
 from booksearch_assets.search.cursor import Cursor
 from booksearch_assets.search.engine import SearchEngine
-from booksearch_assets.search.query import (
-    BookFilters,
-    InvalidQuery,
-    Query,
-    SearchMode,
-    SearchResult,
-    StaleCursor,
-    YearRange,
-)
+from booksearch_assets.search.query import InvalidQuery, Query, SearchMode, StaleCursor
 from booksearch_assets_tests.search import library
 
 WORDS = ("red", "blue", "ship", "wolf", "moon", "storm")
@@ -49,8 +42,8 @@ def engine() -> SearchEngine:
     return SearchEngine(library.shelf(books, twins=twins, **titles), library.WordEncoder())
 
 
-def walk(engine: SearchEngine, query: Query, alone: bool) -> list[SearchResult]:
-    results: list[SearchResult] = []
+def walk(engine: SearchEngine, query: Query, alone: bool) -> list[BookResult]:
+    results: list[BookResult] = []
     cursor = None
     while True:
         asked = Query(cursor=cursor, k=query.k) if alone and cursor else replace(query, cursor=cursor)
@@ -129,13 +122,15 @@ def test_a_cursor_of_another_version(engine: SearchEngine) -> None:
     cursor = engine.search(Query("red ship", k=5)).next_cursor
     assert cursor
     with pytest.raises(StaleCursor, match="belongs to books_0, and books_1 is searched now.*first page"):
-        engine.search(Query(cursor=replace(Cursor.decode(cursor), collection="books_0").encode()))
+        engine.search(
+            Query(cursor=replace(Cursor.decode(cursor, BookFilters), collection="books_0").encode())
+        )
 
 
 def test_a_cursor_whose_vector_is_of_another_model(engine: SearchEngine) -> None:
     cursor = engine.search(Query("red ship", k=5)).next_cursor
     assert cursor
-    read = Cursor.decode(cursor)
+    read = Cursor.decode(cursor, BookFilters)
     assert read.vector is not None
     for vector in (read.vector[:8], None):
         with pytest.raises(InvalidQuery, match="the cursor was changed"):

@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from booksearch_assets.search.query import (
-    BookFilters,
-    InvalidQuery,
-    PageRange,
-    Query,
-    SearchMode,
-    Template,
-    YearRange,
-)
+from booksearch_assets.search.books import BookFilters, PageRange, YearRange
+from booksearch_assets.search.query import InvalidQuery, Query, SearchMode, Template
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from booksearch_assets.search.book_index import BookIndex
+from booksearch_assets.search.books import BookFilters, YearRange
 from booksearch_assets.search.engine import SearchEngine
-from booksearch_assets.search.query import BookFilters, MatchedBy, Query, SearchMode, YearRange
+from booksearch_assets.search.item_index import ItemIndex
+from booksearch_assets.search.query import MatchedBy, Query, SearchMode
 from booksearch_assets_tests.search import library
 from booksearch_assets_tests.vectorstores.opensearch import open_opensearch
 
@@ -70,7 +71,7 @@ def test_the_words_are_the_stores_own(
     def never(*_: object) -> None:
         raise AssertionError("the file of words was asked")
 
-    monkeypatch.setattr(BookIndex, "find", never)
+    monkeypatch.setattr(ItemIndex, "find", never)
     native, plain = engines
     found = native.search(Query("virginia woolf", collapse=False)).results
     assert {r.edition_key for r in found if r.matched_by is not MatchedBy.SEMANTIC} == {"OL1M", "OL2M"}

@@ -20,8 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from booksearch_assets.search.api.problems import ProblemKind, problem_response
 
 _OPEN_COST = {"/healthz": 0.0, "/readyz": 0.0}
-_COVERS = "/v1/covers/"
-_COVER_COST = 0.05
+_CATALOGUE = "/v1/catalogue"
+_PICTURE_COST = 0.05
 _MOST_CLIENTS = 10_000
 
 
@@ -74,12 +74,13 @@ class RateLimit:
 class AccessGuard:
     """Answers 401 and 429 before anything else looks at a request.
 
-    The page and the covers need no token: a browser sends none for them. What the page shows comes from /v1, which
-    does. Requests without a valid token count for their address, those with one for the token.
+    The page, what it is told of the catalogue, and the pictures below `pictures` need no token: a browser sends none
+    for them. What the page finds comes from the rest of /v1, which does. Requests without a valid token count for their address, those with one for the token.
     """
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, rate: RateLimit | None) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens, rate: RateLimit | None, pictures: str) -> None:
         self._app, self._tokens, self._rate = app, tokens, rate
+        self._pictures = f"{pictures}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in _OPEN_COST:
@@ -89,7 +90,7 @@ class AccessGuard:
         holder = self._tokens.holder(Headers(scope=scope).get("authorization")) if self._tokens else None
         client = holder or client_address(scope)
         scope["booksearch.client"] = client
-        wait = self._rate.take(client, _cost(path)) if self._rate else 0.0
+        wait = self._rate.take(client, self._cost(path)) if self._rate else 0.0
         if wait:
             seconds = math.ceil(wait)
             answer = problem_response(
@@ -98,7 +99,7 @@ class AccessGuard:
                 {"Retry-After": str(seconds)},
             )
             await answer(scope, receive, send)
-        elif self._tokens and holder is None and _needs_token(path):
+        elif self._tokens and holder is None and self._needs_token(path):
             answer = problem_response(
                 ProblemKind.UNAUTHORIZED,
                 "send a token that this service knows, as Authorization: Bearer TOKEN",
@@ -107,6 +108,16 @@ class AccessGuard:
             await answer(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _needs_token(self, path: str) -> bool:
+        return path == "/metrics" or self._is_asked(path)
+
+    def _cost(self, path: str) -> float:
+        """A page of results shows dozens of pictures."""
+        return 1.0 if self._is_asked(path) else _PICTURE_COST
+
+    def _is_asked(self, path: str) -> bool:
+        return path.startswith("/v1/") and not path.startswith(self._pictures) and path != _CATALOGUE
 
 
 def client_address(scope: Scope) -> str:
@@ -119,17 +130,6 @@ def client_address(scope: Scope) -> str:
     if isinstance(address, IPv6Address) and not address.ipv4_mapped:
         return f"{IPv6Address(int(address) >> 64 << 64)}/64"
     return str(address)
-
-
-def _needs_token(path: str) -> bool:
-    return path == "/metrics" or (path.startswith("/v1/") and not path.startswith(_COVERS))
-
-
-def _cost(path: str) -> float:
-    """A page of results shows dozens of covers."""
-    if path.startswith(_COVERS):
-        return _COVER_COST
-    return 1.0 if path.startswith("/v1/") else _COVER_COST
 
 
 def _digest(token: str) -> bytes:

@@ -11,7 +11,8 @@ from typing import Any
 from fastapi.responses import Response
 from pydantic import TypeAdapter
 
-from booksearch_assets.search.query import Facets, Item, SearchResults
+from booksearch_assets.search.catalogue import LabelField, NumberField, SearchedCatalogue, Wording
+from booksearch_assets.search.query import SearchResults
 from booksearch_assets.search.versions import Version
 
 
@@ -42,10 +43,59 @@ class Readiness:
     held_up: str | None
 
 
-SEARCH_RESULTS = TypeAdapter(SearchResults)
-ITEM = TypeAdapter(Item)
-FACETS = TypeAdapter(Facets)
+@dataclass(frozen=True)
+class CatalogueDescription:
+    """What is searched here, so that a page can be made of it: the names of its fields and filters, and its words.
+
+    `key` and `image` are the attributes that name an item and its picture, `more` and `others` those that count the
+    copies of a result and hold those of an item, and `pictures` is where pictures are.
+    """
+
+    name: str
+    key: str
+    image: str
+    topic: str
+    more: str
+    others: str
+    pictures: str
+    numbers: tuple[NumberField, ...]
+    labels: tuple[LabelField, ...]
+    wording: Wording
+
+    @classmethod
+    def of(cls, catalogue: SearchedCatalogue) -> CatalogueDescription:
+        return cls(
+            catalogue.name,
+            catalogue.key,
+            catalogue.image,
+            catalogue.topic,
+            catalogue.more,
+            catalogue.others,
+            pictures_route(catalogue).lstrip("/"),
+            catalogue.numbers,
+            catalogue.labels,
+            catalogue.wording,
+        )
+
+
+def pictures_route(catalogue: SearchedCatalogue) -> str:
+    """Where the pictures of a catalogue are: /v1/covers of books."""
+    return f"/v1/{catalogue.wording.images}"
+
+
 VERSION_LIST = TypeAdapter(VersionList)
+CATALOGUE = TypeAdapter(CatalogueDescription)
+
+
+class Answers:
+    """How the answers of one catalogue become JSON and come back."""
+
+    def __init__(self, catalogue: SearchedCatalogue) -> None:
+        # The types are the declaration's, which a type checker cannot know.
+        self.results_type: Any = SearchResults[catalogue.result]  # type: ignore[name-defined]
+        self.results = TypeAdapter(self.results_type)
+        self.item = TypeAdapter(catalogue.answer)
+        self.facets = TypeAdapter(catalogue.facets)
 
 
 def json_answer(kind: TypeAdapter[Any], value: Any) -> Response:

@@ -15,33 +15,33 @@ from starlette.requests import Request
 
 from booksearch_assets.search.api.image_urls import ImageUrls
 from booksearch_assets.search.api.limits import Limits
-from booksearch_assets.search.api.parameters import TYPED, SearchBody, SearchForm
+from booksearch_assets.search.api.parameters import TYPED, Parameters, SearchBody
 from booksearch_assets.search.api.problems import ApiProblem, ProblemKind
+from booksearch_assets.search.catalogue import SearchedCatalogue
 from booksearch_assets.search.query import Query
 
 _JSON, _FORM = "application/json", "multipart/form-data"
 _FIELDS = 30
 
-REQUEST_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        _JSON: {
-            "schema": {"$ref": "#/components/schemas/SearchBody"},
-            "examples": {
-                "text": {"value": {"text": "a lighthouse in a storm", "years": "2015..2020", "k": 5}},
-                "mixed": {
-                    "value": {
-                        "text": "at night",
-                        "image_url": "https://covers.openlibrary.org/b/id/240727-L.jpg",
-                        "image_weight": 2,
-                    }
+
+def request_body(catalogue: SearchedCatalogue) -> dict[str, Any]:
+    """How the description of the API shows what is read here."""
+    some = catalogue.labels[0]
+    text = catalogue.wording.examples[0]
+    picture = "https://example.org/picture.jpg"
+    return {
+        "required": True,
+        "content": {
+            _JSON: {
+                "schema": {"$ref": "#/components/schemas/SearchBody"},
+                "examples": {
+                    "text": {"value": {"text": text, some.filter: some.example, "k": 5}},
+                    "mixed": {"value": {"text": "at night", "image_url": picture, "image_weight": 2}},
                 },
             },
+            _FORM: {"schema": {"$ref": "#/components/schemas/SearchForm"}},
         },
-        _FORM: {"schema": {"$ref": "#/components/schemas/SearchForm"}},
-    },
-}
-"""How the description of the API shows what is read here."""
+    }
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,14 @@ class BodyReader:
 
     limits: Limits
     image_urls: ImageUrls
+    parameters: Parameters
 
     async def query(self, request: Request) -> Query:
         """Raises `ApiProblem`, `InvalidQuery`, `UnusableImageUrl`, and pydantic's `ValidationError`."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == _JSON:
             json = await request.body()
-            body, content = SearchBody.model_validate_json(json, strict=True, context=TYPED), None
+            body, content = self.parameters.body.model_validate_json(json, strict=True, context=TYPED), None
         elif kind == _FORM:
             body, content = await self._form(request)
         else:
@@ -80,7 +81,7 @@ class BodyReader:
                     ProblemKind.MALFORMED, "the picture belongs in a file field called image, texts in others"
                 )
             content = await image.read() if image else None
-        return SearchForm.model_validate(fields), content
+        return self.parameters.form.model_validate(fields), content
 
     def _picture(self, content: bytes) -> Image.Image:
         from booksearch_assets.clip.preprocess import UndecodableImage, decode_image

@@ -11,13 +11,13 @@ MAX_PAGE = 100
 """Results of one answer: fewer than the engine gives, since anybody may ask for them."""
 
 MAX_NAME = 300
-"""Characters of an author or a subject to filter by."""
+"""Characters of a name to filter by."""
 
 MAX_CURSOR = 40_000
 """Characters: a cursor holds the vector and the texts of its query."""
 
 MAX_URL = 2_000
-MAX_COVER_ID = 2**53
+MAX_IMAGE_ID = 2**53
 
 
 @dataclass(frozen=True)

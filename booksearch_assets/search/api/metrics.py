@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, Metric
@@ -22,13 +23,15 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _NO_ROUTE = "(none)"
 
 
-class _CoversFound(Collector):
-    def __init__(self, found: Mapping[str, int]) -> None:
-        self._found = found
+class _PicturesFound(Collector):
+    def __init__(self, name: str, found: Mapping[str, int]) -> None:
+        self._name, self._found = name, found
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
-            "booksearch_covers", "Covers that were asked for, by where they were found.", labels=("place",)
+            f"booksearch_{self._name}",
+            "Pictures that were asked for, by where they were found.",
+            labels=("place",),
         )
         for place, count in sorted(dict(self._found).items()):
             family.add_metric((place,), count)
@@ -64,7 +67,7 @@ class Metrics:
     def _histogram(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, buckets=_SECONDS, registry=self._registry)
 
-    def note_search(self, results: SearchResults) -> None:
+    def note_search(self, results: SearchResults[Any]) -> None:
         self._encode.observe(results.took.encode_seconds)
         self._search.observe(results.took.search_seconds)
         version = (results.collection, results.bundle_id, results.model_id)
@@ -73,9 +76,9 @@ class Metrics:
             self._serving.labels(*version).set(1)
             self._version = version
 
-    def watch_covers(self, found: Mapping[str, int]) -> None:
-        """Show what `Covers.found` counts."""
-        self._registry.register(_CoversFound(found))
+    def watch_pictures(self, name: str, found: Mapping[str, int]) -> None:
+        """Show what `Pictures.found` counts, by what the catalogue calls its pictures."""
+        self._registry.register(_PicturesFound(name, found))
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format 0.0.4."""

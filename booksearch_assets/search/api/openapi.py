@@ -11,32 +11,32 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from booksearch_assets.search.api.parameters import SearchBody, SearchForm
+from booksearch_assets.search.api.parameters import Parameters
 from booksearch_assets.search.api.problems import Problem
 
 _REFERENCE = "#/components/schemas/{model}"
 _UNPROCESSED = ("HTTPValidationError", "ValidationError")
 
 
-def describe(app: FastAPI, needs_token: bool) -> None:
+def describe(app: FastAPI, parameters: Parameters, needs_token: bool) -> None:
     """Let `app` give a complete description of itself at /openapi.json."""
 
     def description() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _description(app, needs_token)
+            app.openapi_schema = _description(app, parameters, needs_token)
         return app.openapi_schema
 
     app.openapi = description  # type: ignore[method-assign]
 
 
-def _description(app: FastAPI, needs_token: bool) -> dict[str, Any]:
+def _description(app: FastAPI, parameters: Parameters, needs_token: bool) -> dict[str, Any]:
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = found["components"]["schemas"]
-    for model in (Problem, SearchBody, SearchForm):
+    for model in (Problem, parameters.body, parameters.form):
         schemas.update(_schemas(model))
     # What is left out of a form or of an address is left out: neither can hold null.
-    for name, field in schemas[SearchForm.__name__]["properties"].items():
-        schemas[SearchForm.__name__]["properties"][name] = _without_null(field)
+    for name, field in schemas[parameters.form.__name__]["properties"].items():
+        schemas[parameters.form.__name__]["properties"][name] = _without_null(field)
     for operations in found["paths"].values():
         for operation in operations.values():
             for parameter in operation.get("parameters", ()):

@@ -3,29 +3,25 @@
 A form, a JSON body and the query of an address hold the same names. Unknown names are refused, so that a misspelt filter
 is not a filter that is silently left out.
 
+Filters are those of the catalogue's declaration; everything else is the same for all.
+
 Belongs here: names, bounds and examples of parameters, and making a query of them. Does not: what a query means.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from PIL import Image
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, create_model
 from starlette.requests import Request
 
-from booksearch_assets.search.api.limits import MAX_COVER_ID, MAX_CURSOR, MAX_NAME, MAX_PAGE, MAX_URL
+from booksearch_assets.search.api.limits import MAX_CURSOR, MAX_IMAGE_ID, MAX_NAME, MAX_PAGE, MAX_URL
 from booksearch_assets.search.api.problems import ApiProblem, ProblemKind
-from booksearch_assets.search.query import (
-    MAX_TEXT_LENGTH,
-    BookFilters,
-    PageRange,
-    Query,
-    SearchMode,
-    Template,
-    YearRange,
-)
+from booksearch_assets.search.catalogue import SearchedCatalogue
+from booksearch_assets.search.query import MAX_TEXT_LENGTH, Filters, Query, SearchMode, Template
 
 _SPAN = r"^([0-9]{1,6}(\.\.([0-9]{1,6})?)?|\.\.[0-9]{1,6})$"
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
@@ -68,40 +64,29 @@ def _is_text(value: Any, info: ValidationInfo) -> bool:
 
 # Bounds stand before the validators: after them, the description of the API would not show them.
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE), BeforeValidator(_whole)]
-CoverId = Annotated[int, Field(ge=1, le=MAX_COVER_ID, examples=[240727]), BeforeValidator(_whole)]
-CoverWidth = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]
+PictureWidth = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Span = Annotated[str, Field(pattern=_SPAN)]
-EditionKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$", examples=["OL7353617M"])]
 Weight = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), BeforeValidator(_number)]
 
 
 class FilterParameters(BaseModel):
-    """Which editions may be found: all that is given must hold."""
+    """Which items may be found: all that is given must hold. A catalogue's own models add its filters."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    years: Span | None = Field(None, examples=["2015..2020"])
-    """Years of publication, both included: 2015..2020, 2015.., ..2020 or 2015."""
-    pages: Span | None = Field(None, examples=["100..300"])
-    """Number of pages, as years are given."""
-    author: Name | None = Field(None, examples=["Jane Austen"])
-    """The whole name of one author; letter case, accents and punctuation do not matter."""
-    subject: Name | None = Field(None, examples=["Sea stories"])
-    """One whole subject, as an author is given."""
-    language: str | None = Field(None, pattern="^[A-Za-z]{2,8}$", examples=["eng"])
-    """A MARC code of a language."""
+    filters_type: ClassVar[type[Filters]] = Filters
 
-    def filters(self) -> BookFilters:
+    def filters(self) -> Filters:
         """Raises `InvalidQuery` for a span that is reversed."""
-        return BookFilters(
-            years=YearRange.parse(self.years) if self.years else None,
-            pages=PageRange.parse(self.pages) if self.pages else None,
-            author=self.author,
-            subject=self.subject,
-            language=self.language,
+        return self.filters_type.parse(
+            {
+                name: getattr(self, name)
+                for name in self.filters_type.__dataclass_fields__
+                if hasattr(self, name)
+            }
         )
 
 
@@ -109,15 +94,15 @@ class AskParameters(FilterParameters):
     """What to look for, and where."""
 
     text: Text | None = Field(None, examples=["a lighthouse in a storm"])
-    """What the cover shows, or words of title, author and subject."""
+    """What the picture shows, or words of the title and the names."""
     without: Text | None = Field(None, examples=["people"])
     """What to keep away from."""
-    like: EditionKey | None = None
-    """The key of an edition whose cover the results should resemble."""
+    like: str | None = None
+    """The key of an item whose picture the results should resemble."""
     text_weight: Weight = 1.0
-    """How much the text counts beside a picture or an edition."""
+    """How much the text counts beside a picture or an item."""
     image_weight: Weight = 1.0
-    """How much the picture counts beside a text or an edition."""
+    """How much the picture counts beside a text or an item."""
     template: Literal[tuple(t.value for t in Template)] = Template.NONE.value  # type: ignore[valid-type]
     """The prompts that frame a text for the model."""
     mode: Literal[tuple(m.value for m in SearchMode)] | None = None  # type: ignore[valid-type]
@@ -139,10 +124,10 @@ class AskParameters(FilterParameters):
 
 
 class FacetParameters(AskParameters):
-    """What to count: everything that the filters let through, or the best editions for a query."""
+    """What to count: everything that the filters let through, or the best items for a query."""
 
     top: PageSize = 10
-    """How many authors, subjects and languages, each."""
+    """How many names of each kind."""
 
     def query(self) -> Query | None:
         """None where nothing is looked for. Raises `InvalidQuery`."""
@@ -150,14 +135,14 @@ class FacetParameters(AskParameters):
 
 
 class PageParameters(FilterParameters):
-    """Which editions may be found, and how much of them is shown."""
+    """Which items may be found, and how much of them is shown."""
 
     k: PageSize = 10
     """How many results."""
     cursor: str | None = Field(None, min_length=1, max_length=MAX_CURSOR)
     """`next_cursor` of the page before. The rest of the query may be left out, or must be what it was."""
     collapse: Flag = True
-    """Show one edition of those that share a work, a cover, or nearly the same picture."""
+    """Show one item of those that are copies of one another, or have nearly the same picture."""
 
 
 class SearchParameters(PageParameters, AskParameters):
@@ -182,6 +167,64 @@ class SearchForm(SearchBody):
 
     image: bytes | None = Field(None, json_schema_extra={"format": "binary"})
     """The file of a picture: JPEG, PNG, GIF, WebP, BMP, TIFF or AVIF."""
+
+
+_Model = TypeVar("_Model", bound=FilterParameters)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of one catalogue: its filters and keys, in every form of request."""
+
+    search: type[SearchParameters]
+    page: type[PageParameters]
+    facets: type[FacetParameters]
+    body: type[SearchBody]
+    form: type[SearchForm]
+    key: Any
+    image: Any
+
+    @classmethod
+    def of(cls, catalogue: SearchedCatalogue) -> Parameters:
+        key = Annotated[str, Field(pattern=catalogue.key_pattern, examples=[catalogue.key_example])]
+        return cls(
+            search=_of_catalogue(SearchParameters, catalogue, key),
+            page=_of_catalogue(PageParameters, catalogue, key),
+            facets=_of_catalogue(FacetParameters, catalogue, key),
+            body=_of_catalogue(SearchBody, catalogue, key),
+            form=_of_catalogue(SearchForm, catalogue, key),
+            key=key,
+            image=_image_id(catalogue),
+        )
+
+
+def _image_id(catalogue: SearchedCatalogue) -> Any:
+    if catalogue.image_pattern is None:
+        return Annotated[
+            int,
+            Field(ge=1, le=MAX_IMAGE_ID, examples=[int(catalogue.image_example)]),
+            BeforeValidator(_whole),
+        ]
+    return Annotated[str, Field(pattern=catalogue.image_pattern, examples=[catalogue.image_example])]
+
+
+def _of_catalogue(base: type[_Model], catalogue: SearchedCatalogue, key: Any) -> type[_Model]:
+    """`base` with the filters of a catalogue, and with its keys."""
+    fields: dict[str, Any] = {
+        number.filter: (Span | None, Field(None, description=number.description, examples=[number.example]))
+        for number in catalogue.numbers
+    }
+    for label in catalogue.labels:
+        value = Annotated[str, Field(pattern=label.pattern)] if label.pattern else Name
+        fields[label.filter] = (
+            value | None,
+            Field(None, description=label.description, examples=[label.example]),
+        )
+    if like := base.model_fields.get("like"):
+        fields["like"] = (key | None, Field(None, description=like.description))
+    model = create_model(base.__name__, __base__=base, __doc__=base.__doc__, **fields)
+    model.filters_type = catalogue.filters
+    return model
 
 
 def no_repeats(request: Request) -> None:

@@ -1,9 +1,7 @@
-"""The routes of /v1 that find books.
+"""The routes of /v1 that find items of a catalogue.
 
 Belongs here: one function for each route. Does not: parameters, bodies, errors.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,20 +10,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from booksearch_assets.search.api import answers
-from booksearch_assets.search.api.bodies import REQUEST_BODY, BodyReader
+from booksearch_assets.search.api.bodies import BodyReader, request_body
 from booksearch_assets.search.api.metrics import Metrics
-from booksearch_assets.search.api.parameters import (
-    EditionKey,
-    FacetParameters,
-    PageParameters,
-    SearchParameters,
-    no_repeats,
-)
+from booksearch_assets.search.api.parameters import Parameters, no_repeats
 from booksearch_assets.search.api.problems import ProblemKind, documented
 from booksearch_assets.search.api.searching import Searching
 from booksearch_assets.search.api.threads import SearchThreads
-from booksearch_assets.search.query import Facets, Item, SearchResults
-from booksearch_assets.search.query import Query as BookQuery
+from booksearch_assets.search.catalogue import SearchedCatalogue
+from booksearch_assets.search.query import Query as Question
 from booksearch_assets.search.versions import Version
 
 _ALWAYS = (
@@ -41,71 +33,74 @@ _ALWAYS = (
 _QUERY = (*_ALWAYS, ProblemKind.INVALID_QUERY, ProblemKind.STALE_CURSOR, ProblemKind.ITEM_NOT_FOUND)
 _IMAGE = (ProblemKind.MEDIA_TYPE, ProblemKind.UNUSABLE_IMAGE, ProblemKind.UNUSABLE_IMAGE_URL)
 
-Key = Annotated[EditionKey, Path(description="The key of an edition.")]
-
 
 def search_routes(
     live: Searching,
+    catalogue: SearchedCatalogue,
+    parameters: Parameters,
     versions: Callable[[], Sequence[Version]],
     bodies: BodyReader,
     threads: SearchThreads,
     metrics: Metrics,
 ) -> APIRouter:
-    """The routes, which ask `live`."""
+    """The routes, which ask `live`, as the declaration of the catalogue says. Annotations of parameters are its models."""
+    replies = answers.Answers(catalogue)
+    described = answers.CatalogueDescription.of(catalogue)
+    key_type = Annotated[parameters.key, Path(alias=catalogue.key, description="The key of an item.")]  # type: ignore[name-defined]
+    key_part = f"{{{catalogue.key}}}"
     router = APIRouter(prefix="/v1", tags=["search"], dependencies=[Depends(no_repeats)])
 
-    async def found(query: BookQuery) -> Response:
+    async def found(query: Question) -> Response:
         results = await threads.run(partial(live.search, query))
         metrics.note_search(results)
-        return answers.json_answer(answers.SEARCH_RESULTS, results)
+        return answers.json_answer(replies.results, results)
 
-    @router.get("/search", response_model=SearchResults, responses=documented(*_QUERY))
-    async def search(parameters: Annotated[SearchParameters, Query()]) -> Response:
-        """Find books by a text, by an edition, or by both."""
-        return await found(parameters.query())
+    @router.get("/search", response_model=replies.results_type, responses=documented(*_QUERY))
+    async def search(asked: Annotated[parameters.search, Query()]) -> Response:  # type: ignore[name-defined]
+        """Find items by a text, by an item, or by both."""
+        return await found(asked.query())
 
     @router.post(
         "/search",
-        response_model=SearchResults,
+        response_model=replies.results_type,
         responses=documented(*_QUERY, *_IMAGE),
-        openapi_extra={"requestBody": REQUEST_BODY},
+        openapi_extra={"requestBody": request_body(catalogue)},
     )
     async def search_by_body(request: Request) -> Response:
-        """Find books by a text, an edition, a picture (as a file, or by its address), or several of them."""
+        """Find items by a text, an item, a picture (as a file, or by its address), or several of them."""
         return await found(await bodies.query(request))
 
-    @router.get("/similar/{edition_key}", response_model=SearchResults, responses=documented(*_QUERY))
-    async def similar(edition_key: Key, parameters: Annotated[PageParameters, Query()]) -> Response:
-        """Find books whose covers resemble that of an edition, by its stored vector."""
+    @router.get(f"/similar/{key_part}", response_model=replies.results_type, responses=documented(*_QUERY))
+    async def similar(key: key_type, asked: Annotated[parameters.page, Query()]) -> Response:  # type: ignore[name-defined, valid-type]
+        """Find items whose pictures resemble that of an item, by its stored vector."""
         return await found(
-            BookQuery(
-                like=edition_key,
-                filters=parameters.filters(),
-                k=parameters.k,
-                cursor=parameters.cursor,
-                collapse=parameters.collapse,
+            Question(
+                like=key,
+                filters=asked.filters(),
+                k=asked.k,
+                cursor=asked.cursor,
+                collapse=asked.collapse,
             )
         )
 
     @router.get(
-        "/items/{edition_key}",
-        response_model=Item,
+        f"/items/{key_part}",
+        response_model=catalogue.answer,
         responses=documented(*_ALWAYS, ProblemKind.ITEM_NOT_FOUND),
     )
-    async def item(edition_key: Key) -> Response:
-        """One edition, and the others that are the same book."""
-        return answers.json_answer(answers.ITEM, await threads.run(partial(live.item, edition_key)))
+    async def item(key: key_type) -> Response:  # type: ignore[valid-type]
+        """One item, and its copies."""
+        return answers.json_answer(replies.item, await threads.run(partial(live.item, key)))
 
     @router.get(
         "/facets",
-        response_model=Facets,
+        response_model=catalogue.facets,
         responses=documented(*_ALWAYS, ProblemKind.INVALID_QUERY, ProblemKind.ITEM_NOT_FOUND),
     )
-    async def facets(parameters: Annotated[FacetParameters, Query()]) -> Response:
-        """The most frequent years, authors, subjects and languages of all that the filters let through, or of the best
-        editions for a query."""
-        call = partial(live.facets, parameters.query(), parameters.filters(), parameters.top)
-        return answers.json_answer(answers.FACETS, await threads.run(call))
+    async def facets(asked: Annotated[parameters.facets, Query()]) -> Response:  # type: ignore[name-defined]
+        """The most frequent values to filter by of all that the filters let through, or of the best items for a query."""
+        call = partial(live.facets, asked.query(), asked.filters(), asked.top)
+        return answers.json_answer(replies.facets, await threads.run(call))
 
     @router.get("/versions", response_model=answers.VersionList, responses=documented(*_ALWAYS))
     async def list_versions() -> Response:
@@ -115,5 +110,14 @@ def search_routes(
             return answers.VersionList(live.collection, live.held_up, tuple(versions()))
 
         return answers.json_answer(answers.VERSION_LIST, await threads.run(listed))
+
+    @router.get(
+        "/catalogue",
+        response_model=answers.CatalogueDescription,
+        responses=documented(ProblemKind.MALFORMED, ProblemKind.TOO_MANY, ProblemKind.INTERNAL),
+    )
+    async def describe_catalogue() -> Response:
+        """What is searched here: the names of its fields and filters, and words for readers."""
+        return answers.json_answer(answers.CATALOGUE, described)
 
     return router

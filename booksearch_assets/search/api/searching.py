@@ -9,9 +9,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-from booksearch_assets.search.query import BookFilters, Facets, Item, Query, SearchResults
+from booksearch_assets.search.query import Filters, Query, SearchResults
 from booksearch_assets.vectorstores.errors import StoreUnavailable
 
 _log = logging.getLogger(__name__)
@@ -28,13 +28,11 @@ class Searching(Protocol):
     def held_up(self) -> str | None:
         """Why a newer version is published and not served, or None."""
 
-    def search(self, query: Query) -> SearchResults: ...
+    def search(self, query: Query) -> SearchResults[Any]: ...
 
-    def item(self, edition_key: str) -> Item: ...
+    def item(self, key: str) -> Any: ...
 
-    def facets(
-        self, query: Query | None = None, filters: BookFilters | None = None, top: int = 10
-    ) -> Facets: ...
+    def facets(self, query: Query | None = None, filters: Filters | None = None, top: int = 10) -> Any: ...
 
 
 class OpenedLater:
@@ -58,13 +56,13 @@ class OpenedLater:
     def held_up(self) -> str | None:
         return self._search().held_up
 
-    def search(self, query: Query) -> SearchResults:
+    def search(self, query: Query) -> SearchResults[Any]:
         return self._search().search(query)
 
-    def item(self, edition_key: str) -> Item:
-        return self._search().item(edition_key)
+    def item(self, key: str) -> Any:
+        return self._search().item(key)
 
-    def facets(self, query: Query | None = None, filters: BookFilters | None = None, top: int = 10) -> Facets:
+    def facets(self, query: Query | None = None, filters: Filters | None = None, top: int = 10) -> Any:
         return self._search().facets(query, filters, top)
 
     def _search(self) -> Searching:

@@ -18,19 +18,19 @@ import uvicorn
 from booksearch_assets.search.api.app import build_app
 from booksearch_assets.search.api.limits import ApiSettings
 from booksearch_assets.search.api.searching import OpenedLater
-from booksearch_assets.search.covers import Covers
+from booksearch_assets.search.catalogue import SearchedCatalogue
+from booksearch_assets.search.pictures import Pictures
 from booksearch_assets.search.query import Query
 from booksearch_assets.search.shell import list_versions, open_live_search
 from booksearch_assets.settings import Settings, SettingsError, api_tokens
-from booksearch_assets.tables.books import COVERS
 from booksearch_assets.vectorstores.errors import VectorStoreError
 
 _STOP_SECONDS = 10
 _BACKLOG = 2048
 
 
-def serve(settings: Settings, host: str, port: int, public: bool) -> None:
-    """Serve until stopped; requests that are under way are answered first.
+def serve(settings: Settings, catalogue: SearchedCatalogue, host: str, port: int, public: bool) -> None:
+    """Serve the search of a catalogue until stopped; requests that are under way are answered first.
 
     Raises `SettingsError` where strangers could search without a token and nobody said that they may, and OSError
     where the address is taken.
@@ -45,16 +45,17 @@ def serve(settings: Settings, host: str, port: int, public: bool) -> None:
                 "BOOKSEARCH_API_TOKENS, or say --public"
             )
         _log_to_stderr()
-        live = OpenedLater(lambda: open_live_search(settings))
-        _warm_up(live)
+        live = OpenedLater(lambda: open_live_search(settings, catalogue))
+        _warm_up(live, catalogue)
+        source = settings.source_of(catalogue.name)
         app = build_app(
             live,
-            Covers(
-                COVERS.bytes_cache(settings.lake, settings.source),
-                settings.home / "thumbnails" / settings.source,
+            Pictures(
+                catalogue.pictures.bytes_cache(settings.lake, source), settings.home / "thumbnails" / source
             ),
-            lambda: list_versions(settings),
+            lambda: list_versions(settings, catalogue),
             ApiSettings(tokens, settings.api_rate, settings.contact),
+            catalogue=catalogue,
         )
         config = uvicorn.Config(
             app,
@@ -87,10 +88,10 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _warm_up(live: OpenedLater) -> None:
+def _warm_up(live: OpenedLater, catalogue: SearchedCatalogue) -> None:
     """Load the model and the version, and make the first query, which takes longer than all after it."""
     try:
-        live.search(Query(text="a book", k=1))
+        live.search(Query(text=f"a {catalogue.wording.item}", k=1))
     except VectorStoreError as error:
         click.echo(f"nothing to search yet: {error}. Searches are answered once that has changed", err=True)
 

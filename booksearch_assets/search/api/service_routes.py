@@ -1,9 +1,7 @@
-"""The routes that are not searches: covers, health, metrics and the page.
+"""The routes that are not searches: pictures, health, metrics and the page.
 
-Belongs here: one function for each route. Does not: covers themselves (`search.covers`), what is counted (`metrics`).
+Belongs here: one function for each route. Does not: pictures themselves (`search.pictures`), what is counted (`metrics`).
 """
-
-from __future__ import annotations
 
 from typing import Annotated
 
@@ -12,12 +10,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
-from booksearch_assets.search.api.answers import Health, Readiness
+from booksearch_assets.search.api.answers import Health, Readiness, pictures_route
 from booksearch_assets.search.api.metrics import Metrics
-from booksearch_assets.search.api.parameters import CoverId, CoverWidth, no_repeats
+from booksearch_assets.search.api.parameters import Parameters, PictureWidth, no_repeats
 from booksearch_assets.search.api.problems import ApiProblem, ProblemKind, documented
 from booksearch_assets.search.api.searching import Searching
-from booksearch_assets.search.covers import Covers
+from booksearch_assets.search.catalogue import SearchedCatalogue
+from booksearch_assets.search.pictures import Pictures
 from booksearch_assets.settings import PACKAGE
 from booksearch_assets.vectorstores.errors import VectorStoreError
 
@@ -27,32 +26,38 @@ _FOREVER = "public, max-age=31536000, immutable"
 _PICTURES = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/jpeg", "image/png")}
 
 
-def service_routes(live: Searching, covers: Covers, metrics: Metrics) -> APIRouter:
+def service_routes(
+    live: Searching,
+    catalogue: SearchedCatalogue,
+    parameters: Parameters,
+    pictures: Pictures,
+    metrics: Metrics,
+) -> APIRouter:
     """The routes beside the searches."""
+    noun = catalogue.wording.image
+    not_found = next(kind for kind in ProblemKind if kind.slug == f"{noun}-not-found")
     router = APIRouter(tags=["service"], dependencies=[Depends(no_repeats)])
 
     @router.get(
-        "/v1/covers/{cover_id}",
+        f"{pictures_route(catalogue)}/{{{catalogue.image}}}",
         response_class=Response,
         responses={
             200: {"description": "The picture", "content": _PICTURES},
             304: {"description": "The client has it already"},
-            **documented(
-                ProblemKind.MALFORMED, ProblemKind.COVER_NOT_FOUND, ProblemKind.TOO_MANY, ProblemKind.INTERNAL
-            ),
+            **documented(ProblemKind.MALFORMED, not_found, ProblemKind.TOO_MANY, ProblemKind.INTERNAL),
         },
     )
-    def cover(
+    def picture(
         request: Request,
-        cover_id: Annotated[CoverId, Path()],
+        image: Annotated[parameters.image, Path(alias=catalogue.image)],  # type: ignore[name-defined]
         width: Annotated[
-            CoverWidth | None, Query(description="Pixels that it should at least have across.")
+            PictureWidth | None, Query(description="Pixels that it should at least have across.")
         ] = None,
     ) -> Response:
-        """A cover, as it was fetched, or as a thumbnail of about a width."""
-        found = covers.cover(cover_id, width)
+        """A picture, as it was fetched, or as a thumbnail of about a width."""
+        found = pictures.picture(image, width)
         if found is None:
-            raise ApiProblem(ProblemKind.COVER_NOT_FOUND, f"no picture of cover {cover_id} was ever fetched")
+            raise ApiProblem(not_found, f"no picture of {noun} {image} was ever fetched")
         headers = {"ETag": found.etag, "Cache-Control": _FOREVER}
         known = {tag.strip() for tag in request.headers.get("if-none-match", "").split(",")}
         if found.etag in known:

@@ -1,9 +1,9 @@
 """Baselines that read words: lexical search alone, and both searches fused, as readers get them.
 
-They read titles and authors and not subjects, unlike what serves readers: which subject a book carries is what some of
-the queries ask, and reading it there would be reading the answer.
+They do not read the columns that tell the topic, unlike what serves readers: which subject a book carries is what some
+of the queries ask, and reading it there would be reading the answer.
 
-Belongs here: answering by words. Does not: the searches themselves (`search.book_index`, `search.ranking`).
+Belongs here: answering by words. Does not: the searches themselves (`search.item_index`, `search.ranking`).
 """
 
 from __future__ import annotations
@@ -15,40 +15,43 @@ from itertools import islice
 import numpy as np
 import pyarrow as pa
 
-from booksearch_assets.search.book_index import BookIndex, Edition
+from booksearch_assets.search.catalogues import catalogue_of
 from booksearch_assets.search.engine import QueryEncoder
+from booksearch_assets.search.item_index import Candidate, ItemIndex
 from booksearch_assets.search.quality.systems import DEPTH, distinct
-from booksearch_assets.search.query import BookFilters
+from booksearch_assets.search.query import Filters, ImageId
 from booksearch_assets.search.ranking import by_meaning, fused
 from booksearch_assets.vectorstores.contract import VectorIndex
 from booksearch_assets.vectorstores.exact import ExactIndex
 
-_ANY = BookFilters()
+_ANY = Filters()
 
 
 @dataclass(frozen=True)
 class Words:
-    """The words of a collection's titles and authors, and the cover of each edition."""
+    """The words of a collection, but for those that tell the topic, and the image of each item."""
 
-    books: BookIndex
-    cover_of: Mapping[str, int]
+    items: ItemIndex
+    image_of: Mapping[str, ImageId]
 
     @classmethod
     def of(cls, rows: pa.Table, index: VectorIndex) -> Words:
         """From all `rows` of `index`."""
-        silent = pa.array([[]] * len(rows), rows.schema.field("subjects").type)
-        place = rows.schema.get_field_index("subjects")
-        without = ExactIndex(index.spec, rows.set_column(place, rows.schema.field(place), silent))
-        pairs = zip(rows[index.spec.key].to_pylist(), rows["cover_id"].to_pylist(), strict=True)
-        return cls(BookIndex.temporary(without), dict(pairs))
+        catalogue = catalogue_of(index.spec)
+        pairs = zip(rows[index.spec.key].to_pylist(), rows[catalogue.image].to_pylist(), strict=True)
+        for name in catalogue.telling:
+            place = rows.schema.get_field_index(name)
+            silent = pa.array([[]] * len(rows), rows.schema.field(place).type)
+            rows = rows.set_column(place, rows.schema.field(place), silent)
+        return cls(ItemIndex.temporary(ExactIndex(index.spec, rows)), dict(pairs))
 
-    def find(self, text: str) -> list[Edition]:
-        """Editions with the words of `text`, exact titles first, then by BM25."""
-        return self.books.find(text, "", _ANY, DEPTH)
+    def find(self, text: str) -> list[Candidate]:
+        """Items with the words of `text`, exact titles first, then by BM25."""
+        return self.items.find(text, "", _ANY, DEPTH)
 
-    def covers(self, editions: Iterable[Edition]) -> list[int]:
-        """Their distinct covers, in order."""
-        return distinct(self.cover_of[edition.key] for edition in editions)
+    def images(self, items: Iterable[Candidate]) -> list[ImageId]:
+        """Their distinct images, in order."""
+        return distinct(self.image_of[item.key] for item in items)
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,9 @@ class LexicalSystem:
 
     words: Words
 
-    def rank(self, texts: Sequence[str]) -> list[list[int]]:
+    def rank(self, texts: Sequence[str]) -> list[list[ImageId]]:
         """See `systems.System`."""
-        return [self.words.covers(self.words.find(text)) for text in texts]
+        return [self.words.images(self.words.find(text)) for text in texts]
 
 
 @dataclass(frozen=True)
@@ -70,17 +73,17 @@ class HybridSystem:
     index: VectorIndex
     encoder: QueryEncoder
 
-    def rank(self, texts: Sequence[str]) -> list[list[int]]:
+    def rank(self, texts: Sequence[str]) -> list[list[ImageId]]:
         """See `systems.System`."""
         return [
-            self.words.covers(self._fused(text, vector))
+            self.words.images(self._fused(text, vector))
             for text, vector in zip(texts, self.encoder.encode_texts(texts), strict=True)
         ]
 
-    def _fused(self, text: str, vector: np.ndarray) -> list[Edition]:
+    def _fused(self, text: str, vector: np.ndarray) -> list[Candidate]:
         ranking = fused(
-            by_meaning(self.index, vector, None),
+            by_meaning(self.index, vector, None, catalogue_of(self.index.spec).copied_by),
             self.words.find(text),
-            self.words.books.titled(text, _ANY, DEPTH),
+            self.words.items.titled(text, _ANY, DEPTH),
         )
-        return [ranked.edition for ranked in islice(ranking, DEPTH)]
+        return [ranked.item for ranked in islice(ranking, DEPTH)]

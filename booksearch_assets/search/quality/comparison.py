@@ -1,6 +1,6 @@
 """Whether a version answers worse than another, beyond chance.
 
-Both are asked the same queries, and only covers that both hold count: a version with more books has more that may come
+Both are asked the same queries, and only images that both hold count: a version with more items has more that may come
 before the right one, which says nothing against it.
 
 Belongs here: comparing. Does not: what a regression leads to (`checks.collection`).
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from booksearch_assets.search.quality.measures import Interval, difference_interval
-from booksearch_assets.search.quality.query_sets import QuerySet, covers_of
+from booksearch_assets.search.quality.query_sets import QuerySet, images_of
 from booksearch_assets.search.quality.report import (
     Answers,
     Comparison,
@@ -35,16 +35,16 @@ def nothing_to_compare(candidate: str, why: str) -> Comparison:
 def compare(candidate: VectorSystem, other: VectorSystem, queries: Sequence[QuerySet]) -> Comparison:
     """Ask two versions, each with the vectors of its own model, and pair the answers query by query."""
     names = candidate.index.spec.name, other.index.spec.name
-    held = [covers_of(version.index) for version in (candidate, other)]
+    held = [images_of(version.index) for version in (candidate, other)]
     shared = held[0] & held[1]
     asked = [s for s in (each.among(shared) for each in queries) if len(s) >= FEWEST_QUERIES]
     if not asked:
-        why = f"{len(shared)} covers are in both, and fewer than {FEWEST_QUERIES} queries of any kind are about them"
-        return replace(nothing_to_compare(names[0], why), other=names[1], shared_covers=len(shared))
-    # As deep as it takes for the answers to hold as many shared covers as those of a version with no others.
+        why = f"{len(shared)} images are in both, and fewer than {FEWEST_QUERIES} queries of any kind are about them"
+        return replace(nothing_to_compare(names[0], why), other=names[1], shared_images=len(shared))
+    # As deep as it takes for the answers to hold as many shared images as those of a version with no others.
     deep = [
-        replace(version, depth=math.ceil(DEPTH * len(covers) / len(shared)))
-        for version, covers in zip((candidate, other), held, strict=True)
+        replace(version, depth=math.ceil(DEPTH * len(images) / len(shared)))
+        for version, images in zip((candidate, other), held, strict=True)
     ]
     differences = []
     for each in asked:
@@ -64,7 +64,7 @@ def compare(candidate: VectorSystem, other: VectorSystem, queries: Sequence[Quer
 
 
 def compare_stored(candidate: str, answers: Answers, other: QualityReport, why: str) -> Comparison:
-    """Compare figures that were measured apart, of queries and covers that may differ."""
+    """Compare figures that were measured apart, of queries and images that may differ."""
     differences = []
     for kind, quality in answers.items():
         before = other.answers.get(kind)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,14 @@ from booksearch_assets.search.quality.images import robustness, self_match
 from booksearch_assets.search.quality.measures import Interval
 from booksearch_assets.search.quality.neighbours import neighbour_recall
 from booksearch_assets.search.quality.prototype import PrototypeSystem
-from booksearch_assets.search.quality.query_sets import Covers, QuerySet, covers_of, query_sets, rows_of
+from booksearch_assets.search.quality.query_sets import (
+    ImageId,
+    Images,
+    QuerySet,
+    images_of,
+    query_sets,
+    rows_of,
+)
 from booksearch_assets.search.quality.report import (
     Answers,
     Comparison,
@@ -36,8 +44,8 @@ from booksearch_assets.search.query import Query
 from booksearch_assets.vectorstores.contract import VectorIndex
 from booksearch_assets.vectorstores.exact import ExactIndex
 
-ReadCovers = Callable[[list[int]], Mapping[int, bytes]]
-"""The original bytes of covers, by cover id; those that are not at hand are left out."""
+ReadImages = Callable[[list[Any]], Mapping[Any, bytes]]
+"""The original bytes of images, by id; those that are not at hand are left out."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is counted, how many are done, and of how many."""
@@ -50,14 +58,14 @@ _SHOWN = 10
 class Effort:
     """How much is measured. What is chosen from more is the same each time.
 
-    `queries` are those of each kind; `pictures` are covers that are spoilt and searched for; `prototype_covers` are
+    `queries` are those of each kind; `pictures` are those that are spoilt and searched for; `prototype_images` are
     embedded again for the prototype's way; `timed` queries measure latency; `neighbours` queries measure recall against
     exact search.
     """
 
     queries: int = 300
     pictures: int = 30
-    prototype_covers: int = 120
+    prototype_images: int = 120
     timed: int = 30
     neighbours: int = 60
 
@@ -74,7 +82,7 @@ class Other:
 def evaluate(
     index: VectorIndex,
     encoder: Encoder,
-    read_covers: ReadCovers,
+    read_images: ReadImages,
     known_items: str,
     other: Other,
     effort: Effort,
@@ -82,30 +90,30 @@ def evaluate(
 ) -> QualityReport:
     """Measure a version, its baselines, and the difference from another version, in one run.
 
-    Raises `ModelMismatch` where `encoder` did not make the version's vectors, and ValueError where it holds no books.
+    Raises `ModelMismatch` where `encoder` did not make the version's vectors, and ValueError where it holds no items.
     """
     started = time.monotonic()
     version = VectorSystem(index, encoder)
     queries = query_sets(index, known_items, effort.queries)
     if not queries:
-        raise ValueError(f"{index.spec.name} holds no book with a title: there is nothing to measure it with")
+        raise ValueError(f"{index.spec.name} holds no item with a title: there is nothing to measure it with")
     rows = rows_of(index, index.spec.schema.names)
-    covers = covers_of(index)
+    images = images_of(index)
     words = Words.of(rows, index)
     systems: dict[SystemName, System] = {
         SystemName.VECTORS: version,
         SystemName.HYBRID: HybridSystem(words, index, encoder),
         SystemName.LEXICAL: LexicalSystem(words),
-        SystemName.RANDOM: RandomSystem(covers),
+        SystemName.RANDOM: RandomSystem(images),
     }
     answers = _asked(systems, queries, on_progress)
-    pool, pooled = _pooled(version, encoder, queries, covers, read_covers, effort, on_progress)
-    pictures, images = _images(version, covers, read_covers, effort, on_progress)
+    pool, pooled = _pooled(version, encoder, queries, images, read_images, effort, on_progress)
+    pictures, spoilt = _images(version, images, read_images, effort, on_progress)
     vectors = encoder.encode_texts(_spread(queries, max(effort.neighbours, effort.timed)))
     neighbours = neighbour_recall(index, ExactIndex(index.spec, rows), vectors[: effort.neighbours])
     latency = {
         "search": _timed(lambda row: index.search(vectors[row][None], _SHOWN), effort.timed, len(vectors)),
-        "text_to_results": _text_latency(SearchEngine(index, encoder, words.books), queries, effort.timed),
+        "text_to_results": _text_latency(SearchEngine(index, encoder, words.items), queries, effort.timed),
     }
     comparison = compare_with(version, other, queries, answers[SystemName.VECTORS])
     properties = index.spec.properties
@@ -116,14 +124,14 @@ def evaluate(
         dump_date=properties.get("dump_date", ""),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - started, 2),
-        books=len(rows),
-        covers=len(covers),
+        items=len(rows),
+        item_images=len(images),
         systems=answers,
         pool=pool,
         pooled=pooled,
         self_match=self_match(index, SELF_MATCHES, seed=0),
         pictures=pictures,
-        images=images,
+        images=spoilt,
         neighbours=neighbours,
         latency=latency,
         comparison=comparison,
@@ -167,19 +175,19 @@ def _pooled(
     version: VectorSystem,
     encoder: Encoder,
     queries: Sequence[QuerySet],
-    covers: Covers,
-    read_covers: ReadCovers,
+    images: Images,
+    read_images: ReadImages,
     effort: Effort,
     on_progress: Progress,
 ) -> tuple[int, dict[SystemName, Answers]]:
-    """The prototype's way among a sample of the covers, which it has to embed, and this version among the same."""
-    ids, vectors = _raw_vectors(encoder, read_covers(_drawn(covers, effort.prototype_covers)), on_progress)
+    """The prototype's way among a sample of the images, which it has to embed, and this version among the same."""
+    ids, vectors = _raw_vectors(encoder, read_images(_drawn(images, effort.prototype_images)), on_progress)
     pool = frozenset(ids)
     asked = [each for each in (each.among(pool) for each in queries) if len(each)]
     if not asked:
         return len(pool), {}
     prototype = PrototypeSystem(ids, vectors, encoder)
-    deep = replace(version, depth=math.ceil(version.depth * len(covers) / len(pool)))
+    deep = replace(version, depth=math.ceil(version.depth * len(images) / len(pool)))
     return len(pool), {
         SystemName.VECTORS: {each.kind: KindQuality.of(ask(deep, each, pool)) for each in asked},
         SystemName.PROTOTYPE: {each.kind: KindQuality.of(ask(prototype, each)) for each in asked},
@@ -187,26 +195,26 @@ def _pooled(
 
 
 def _raw_vectors(
-    encoder: Encoder, covers: Mapping[int, bytes], on_progress: Progress
-) -> tuple[list[int], np.ndarray]:
+    encoder: Encoder, contents: Mapping[ImageId, bytes], on_progress: Progress
+) -> tuple[list[ImageId], np.ndarray]:
     from booksearch_assets.clip.preprocess import UndecodableImage, decode_image
 
     pictures = {}
-    for cover, content in covers.items():
+    for image, content in contents.items():
         try:
-            pictures[cover] = decode_image(content)
+            pictures[image] = decode_image(content)
         except UndecodableImage:
-            # The cache was changed since it was embedded; the pool is smaller by this cover, and says its size.
+            # The cache was changed since it was embedded; the pool is smaller by this image, and says its size.
             continue
     vectors = encoder.raw_images(list(pictures.values()))
-    on_progress("covers embedded the prototype's way", len(vectors), len(vectors))
+    on_progress("pictures embedded the prototype's way", len(vectors), len(vectors))
     return list(pictures), vectors
 
 
 def _images(
-    version: VectorSystem, covers: Covers, read_covers: ReadCovers, effort: Effort, on_progress: Progress
+    version: VectorSystem, images: Images, read_images: ReadImages, effort: Effort, on_progress: Progress
 ) -> tuple[int, dict[str, Interval]]:
-    contents = read_covers(_drawn(covers, effort.pictures))
+    contents = read_images(_drawn(images, effort.pictures))
     shares = robustness(
         version.index,
         version.encoder,
@@ -216,9 +224,9 @@ def _images(
     return len(contents), shares
 
 
-def _drawn(covers: Collection[int], count: int) -> list[int]:
-    """The same covers each time, and mostly the same when a few come or go."""
-    return sorted(covers, key=lambda cover: hashlib.blake2b(str(cover).encode(), digest_size=8).digest())[
+def _drawn(images: Collection[ImageId], count: int) -> list[ImageId]:
+    """The same images each time, and mostly the same when a few come or go."""
+    return sorted(images, key=lambda image: hashlib.blake2b(str(image).encode(), digest_size=8).digest())[
         :count
     ]
 

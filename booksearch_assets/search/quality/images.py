@@ -1,7 +1,7 @@
-"""Whether a cover finds its own book: by its stored vector, by its picture, and by the picture as a reader may have it.
+"""Whether a picture finds its own item: by its stored vector, by its picture, and by the picture as a reader may have it.
 
-Belongs here: the ways in which pictures are spoilt, and the share that still find their book first. Does not: where
-the covers' bytes come from.
+Belongs here: the ways in which pictures are spoilt, and the share that still find their item first. Does not: where
+the pictures' bytes come from.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
+from booksearch_assets.search.catalogues import catalogue_of
 from booksearch_assets.search.engine import QueryEncoder
 from booksearch_assets.search.quality.measures import Interval, mean_interval
+from booksearch_assets.search.query import ImageId
 from booksearch_assets.vectorstores.contract import VECTOR, VectorIndex
 
 Picture = Image.Image
@@ -29,27 +31,28 @@ _JPEG_QUALITY = 40
 
 @dataclass(frozen=True)
 class SelfMatch:
-    """How many stored vectors were searched for, and the share that found their own cover first."""
+    """How many stored vectors were searched for, and the share that found their own picture first."""
 
     sampled: int
     share: float
 
 
 def self_match(index: VectorIndex, sample: int, seed: int) -> SelfMatch:
-    """Search for stored vectors, at most `sample` of them, each of which should find its own cover first.
+    """Search for stored vectors, at most `sample` of them, each of which should find its own picture first.
 
-    Covers with the same picture have equal vectors, and either of them may come first. An empty collection has a share
+    Images of the same picture have equal vectors, and either of them may come first. An empty collection has a share
     of 0, since it shows nothing.
     """
     keys = [key for batch in index.scan([index.spec.key]) for key in batch[0].to_pylist()]
     if not keys:
         return SelfMatch(0, 0.0)
+    image = catalogue_of(index.spec).image
     chosen = np.random.default_rng(seed).choice(len(keys), size=min(sample, len(keys)), replace=False)
-    stored = list(index.fetch([keys[row] for row in chosen], ("cover_id", VECTOR)).values())
+    stored = list(index.fetch([keys[row] for row in chosen], (image, VECTOR)).values())
     matches = _own_first(
         index,
         np.stack([row[VECTOR] for row in stored]),
-        [row["cover_id"] for row in stored],
+        [row[image] for row in stored],
         np.stack([row[VECTOR] for row in stored]),
     )
     return SelfMatch(len(stored), float(np.mean(matches)))
@@ -105,29 +108,29 @@ TRANSFORMS: Mapping[str, Callable[[Picture, int], Picture]] = {
 def robustness(
     index: VectorIndex,
     encoder: QueryEncoder,
-    covers: Mapping[int, bytes],
+    contents: Mapping[ImageId, bytes],
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Interval]:
-    """The share of `covers`, by cover id, that find their own book first, by what became of the picture.
+    """The share of pictures, given by their ids, that find their own item first, by what became of the picture.
 
-    Covers that cannot be read, or that `index` does not hold, are left out; with none left, there are no shares.
+    Pictures that cannot be read, or that `index` does not hold, are left out; with none left, there are no shares.
     """
     from booksearch_assets.clip.preprocess import UndecodableImage, decode_image
 
-    stored = vectors_by_cover(index, list(covers))
+    stored = vectors_by_image(index, list(contents))
     matches: dict[str, list[np.ndarray]] = {name: [] for name in TRANSFORMS}
-    ids = [cover for cover in covers if cover in stored]
+    ids = [image for image in contents if image in stored]
     for start in range(0, len(ids), _BATCH):
         pictures, shown = [], []
-        for cover in ids[start : start + _BATCH]:
+        for image in ids[start : start + _BATCH]:
             try:
-                pictures.append(decode_image(covers[cover]))
-                shown.append(cover)
+                pictures.append(decode_image(contents[image]))
+                shown.append(image)
             except UndecodableImage:
                 # One that was embedded can be read: this is a cache that was changed since, and no answer.
                 continue
         if shown:
-            own = np.stack([stored[cover] for cover in shown])
+            own = np.stack([stored[image] for image in shown])
             for name, transform in TRANSFORMS.items():
                 spoilt = [transform(picture, start + place) for place, picture in enumerate(pictures)]
                 matches[name].append(_own_first(index, encoder.encode_images(spoilt), shown, own))
@@ -136,29 +139,32 @@ def robustness(
     return {name: mean_interval(np.concatenate(found)) for name, found in matches.items() if found}
 
 
-def vectors_by_cover(index: VectorIndex, covers: Sequence[int]) -> dict[int, np.ndarray]:
-    """The stored vectors of the covers that `index` holds."""
-    wanted = set(covers)
-    keys: dict[int, str] = {}
-    for batch in index.scan([index.spec.key, "cover_id"]):
-        for key, cover in zip(batch[0].to_pylist(), batch[1].to_pylist(), strict=True):
-            if cover in wanted:
-                keys.setdefault(cover, key)
+def vectors_by_image(index: VectorIndex, images: Sequence[ImageId]) -> dict[ImageId, np.ndarray]:
+    """The stored vectors of the images that `index` holds."""
+    wanted = set(images)
+    keys: dict[ImageId, str] = {}
+    for batch in index.scan([index.spec.key, catalogue_of(index.spec).image]):
+        for key, image in zip(batch[0].to_pylist(), batch[1].to_pylist(), strict=True):
+            if image in wanted:
+                keys.setdefault(image, key)
     found = index.fetch(list(keys.values()), (VECTOR,))
-    return {cover: found[key][VECTOR] for cover, key in keys.items()}
+    return {image: found[key][VECTOR] for image, key in keys.items()}
 
 
-def _own_first(index: VectorIndex, queries: np.ndarray, covers: Sequence[int], own: np.ndarray) -> np.ndarray:
-    """Which of (n, dimension) `queries` find their own cover, or one with the same vector, first: (n,) float64."""
-    found = index.search(queries, 1, fields=("cover_id", VECTOR))
+def _own_first(
+    index: VectorIndex, queries: np.ndarray, images: Sequence[ImageId], own: np.ndarray
+) -> np.ndarray:
+    """Which of (n, dimension) `queries` find their own image, or one with the same vector, first: (n,) float64."""
+    name = catalogue_of(index.spec).image
+    found = index.search(queries, 1, fields=(name, VECTOR))
     return np.array(
         [
             bool(hits)
             and (
-                hits[0].fields["cover_id"] == cover
+                hits[0].fields[name] == image
                 or np.allclose(hits[0].fields[VECTOR], vector, rtol=0, atol=_SAME_VECTOR)
             )
-            for hits, cover, vector in zip(found, covers, own, strict=True)
+            for hits, image, vector in zip(found, images, own, strict=True)
         ],
         dtype=float,
     )

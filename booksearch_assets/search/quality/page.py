@@ -29,18 +29,18 @@ def tables(report: QualityReport) -> list[Table]:
     """Everything that a report says, as tables; those without rows are left out."""
     made = [
         Table(
-            "Answers, among all covers",
+            "Answers, among all pictures",
             ("who answers", "query", "queries", "measure", "value and 95 % interval"),
             _answer_rows(report.systems.items()),
         ),
         Table(
-            f"The prototype's way, among {report.pool} sampled covers",
+            f"The prototype's way, among {report.pool} sampled pictures",
             ("who answers", "query", "queries", "measure", "value and 95 % interval"),
             _answer_rows(report.pooled.items(), main_only=True),
         ),
         Table(
             f"{report.pictures} spoilt pictures",
-            ("picture", "same book first, and 95 % interval"),
+            ("picture", "same item first, and 95 % interval"),
             tuple((name, str(share)) for name, share in report.images.items()),
         ),
         Table(
@@ -94,7 +94,7 @@ def describe(comparison: Comparison) -> str:
     """How two versions were compared, in a sentence."""
     if comparison.pairing is Pairing.NOTHING:
         return f"Nothing was compared: {comparison.note}."
-    shared = f", {comparison.shared_covers} of them" if comparison.shared_covers else ""
+    shared = f", {comparison.shared_images} of them" if comparison.shared_images else ""
     note = f" ({comparison.note})" if comparison.note else ""
     return f"Beside {comparison.other}{note}: {comparison.pairing}{shared}."
 
@@ -105,7 +105,7 @@ def html(report: QualityReport, plots: Mapping[str, bytes]) -> str:
         "collection": report.collection,
         "model": f"{report.model_id} ({report.bundle_id})",
         "dump": report.dump_date,
-        "books": f"{report.books:,} with {report.covers:,} covers",
+        "items": f"{report.items:,} with {report.item_images:,} pictures",
         "measured": f"{report.measured_at}, in {report.seconds:.0f} s",
     }
     kinds = "".join(

@@ -27,12 +27,12 @@ Series = Mapping[str, Mapping[str, Interval]]
 def plots(report: QualityReport) -> dict[str, bytes]:
     """Every plot of a report by its title; those that nothing was measured for are left out."""
     drawn = {
-        "Known items: is the right cover found?": _known_items(report.answers),
+        "Known items: is the right picture found?": _known_items(report.answers),
         "Subjects: nDCG@10 beside the baselines": _by_system(
             report, (Kind.SUBJECT, Kind.UNTITLED), "nDCG@10"
         ),
         "Known items: MRR beside the baselines": _by_system(report, (Kind.CAPTION, Kind.TITLE), "MRR"),
-        "Spoilt pictures: does the same book come first?": {"share": report.images} if report.images else {},
+        "Spoilt pictures: does the same item come first?": {"share": report.images} if report.images else {},
     }
     drawn = {title: series for title, series in drawn.items() if series}
     shown = {title: _bars(series, "mean, with 95 % interval") for title, series in drawn.items()}

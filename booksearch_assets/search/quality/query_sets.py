@@ -1,7 +1,7 @@
 """Queries whose right answers are known, for measuring a collection: known items, and subjects.
 
-Right answers are covers: editions that share a cover are one answer. Queries are chosen by a hash of their text, so
-that two versions of a collection are asked the same ones as far as both hold the books.
+Right answers are images, by their ids: editions that share a cover are one answer. Queries are chosen by a hash of their
+text, so that two versions of a collection are asked the same ones as far as both hold the items.
 
 Belongs here: choosing queries and their right answers. Does not: answering (`systems`), scoring (`measures`).
 """
@@ -19,28 +19,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from booksearch_assets.tables.books import KNOWN_ITEMS
+from booksearch_assets.search.catalogue import TITLE, SearchedCatalogue
+from booksearch_assets.search.catalogues import catalogue_of
+from booksearch_assets.search.query import ImageId
+from booksearch_assets.tables import images
 from booksearch_assets.vectorstores.contract import VectorIndex
 
-Covers = frozenset[int]
+Images = frozenset[ImageId]
 
-FEWEST_COVERS, LARGEST_SHARE = 5, 0.1
-"""A subject is asked for if so many covers carry it, and not more than this share of all: else it tells nothing."""
+FEWEST_IMAGES, LARGEST_SHARE = 5, 0.1
+"""A subject is asked for if so many images carry it, and not more than this share of all: else it tells nothing."""
 
 _OF_KNOWN_ITEMS = ("recall@1", "recall@5", "recall@10", "MRR", "nDCG@10")
 _OF_SUBJECTS = ("nDCG@10", "P@10")
-# What Open Library's own lists add to the subjects of any book, whatever it is about.
-_LISTS = re.compile(
-    r"accessible book|protected daisy|in library|large type books|open library staff picks|overdrive"
-    r"|new york times bestseller|nyt:.*",
-    re.IGNORECASE,
-)
-_SUBDIVISION = re.compile(r"\s*--\s*")
 _WORD = re.compile(r"\w+")
 
 
 class Kind(StrEnum):
-    """What is asked. `CAPTION` only where true captions are given, as the sample world's are."""
+    """What is asked. `CAPTION` only where true captions are given, as the sample world's are.
+
+    A subject is a value of the catalogue's topic: a subject of a book, a type of product.
+    """
 
     CAPTION = "caption"
     TITLE = "title"
@@ -50,10 +49,10 @@ class Kind(StrEnum):
     @property
     def description(self) -> str:
         return {
-            Kind.CAPTION: "a true description of a cover, which is the right answer",
-            Kind.TITLE: "a title; the covers of the books called so are the right answers",
-            Kind.SUBJECT: "a subject; the covers of the books that carry it are the right answers",
-            Kind.UNTITLED: "a subject, among the books whose title does not say it",
+            Kind.CAPTION: "a true description of a picture, which is the right answer",
+            Kind.TITLE: "a title; the pictures of the items called so are the right answers",
+            Kind.SUBJECT: "a subject or type; the pictures of the items that carry it are the right answers",
+            Kind.UNTITLED: "a subject or type, among the items whose title does not say it",
         }[self]
 
     @property
@@ -70,24 +69,24 @@ class Kind(StrEnum):
 class QuerySet:
     """Queries of one kind, with the right answers of each, at least one.
 
-    `hidden` covers are taken out of what is found before it is scored: they are neither right nor wrong.
+    `hidden` images are taken out of what is found before it is scored: they are neither right nor wrong.
     """
 
     kind: Kind
     texts: tuple[str, ...]
-    relevant: tuple[Covers, ...]
-    hidden: tuple[Covers, ...]
+    relevant: tuple[Images, ...]
+    hidden: tuple[Images, ...]
 
     def __len__(self) -> int:
         return len(self.texts)
 
-    def among(self, covers: Set[int]) -> QuerySet:
-        """The queries that have a right answer among `covers`, with no other."""
-        kept = [row for row, right in enumerate(self.relevant) if right & covers]
+    def among(self, images: Set[ImageId]) -> QuerySet:
+        """The queries that have a right answer among `images`, with no other."""
+        kept = [row for row, right in enumerate(self.relevant) if right & images]
         return replace(
             self,
             texts=tuple(self.texts[row] for row in kept),
-            relevant=tuple(self.relevant[row] & covers for row in kept),
+            relevant=tuple(self.relevant[row] & images for row in kept),
             hidden=tuple(self.hidden[row] for row in kept),
         )
 
@@ -95,80 +94,70 @@ class QuerySet:
 def query_sets(index: VectorIndex, known_items: str = "", limit: int = 1000) -> list[QuerySet]:
     """What `index` can be asked: at most `limit` queries of each kind, the same ones each time; no set is empty.
 
-    Titles and subjects come from the collection itself. `known_items`, a Parquet file of KNOWN_ITEMS, adds queries
-    such as true captions. Raises ValueError where it holds a kind that is none of `Kind`.
+    Titles and subjects come from the collection itself. `known_items`, a Parquet file of the catalogue's known items,
+    adds queries such as true captions. Raises ValueError where it holds a kind that is none of `Kind`.
     """
-    held = rows_of(index, ["cover_id", "title", "subjects"])
-    sets = [*_given(held, known_items), _titles(held), *_subjects(held)]
+    catalogue = catalogue_of(index.spec)
+    held = rows_of(index, [catalogue.image, TITLE, catalogue.topic])
+    sets = [*_given(held, catalogue, known_items), _titles(held, catalogue), *_subjects(held, catalogue)]
     return [_sample(queries, limit) for queries in sets if len(queries)]
 
 
-def topic_of(heading: str) -> str:
-    """What a subject heading is about, as a reader would type it; "" for one that names no topic.
-
-    "Ships -- Fiction." is about ships, "Fiction, fantasy, general" about fantasy, and "Accessible book" about nothing:
-    it is one of Open Library's lists.
-    """
-    topic = _SUBDIVISION.split(heading)[0].strip().rstrip(".")
-    topic = re.sub(r"^fiction, ", "", topic, flags=re.IGNORECASE)
-    topic = re.sub(r"(^|, )general$", "", topic, flags=re.IGNORECASE)
-    return "" if topic.lower() == "fiction" or _LISTS.fullmatch(topic) else topic.lower()
-
-
-def _given(held: pa.Table, known_items: str) -> list[QuerySet]:
+def _given(held: pa.Table, catalogue: SearchedCatalogue, known_items: str) -> list[QuerySet]:
     if not known_items:
         return []
-    rows = pq.read_table(known_items, schema=KNOWN_ITEMS.schema)
-    rows = rows.filter(pc.is_in(rows["cover_id"], held["cover_id"]))
-    by_kind: dict[Kind, list[tuple[str, int]]] = defaultdict(list)
+    image = catalogue.image
+    table = images.known_items(catalogue.name, catalogue.pictures.key)
+    rows = pq.read_table(known_items, schema=table.schema)
+    rows = rows.filter(pc.is_in(rows[image], held[image]))
+    by_kind: dict[Kind, list[tuple[str, ImageId]]] = defaultdict(list)
     for row in rows.to_pylist():
-        by_kind[Kind(row["kind"])].append((row["query"], row["cover_id"]))
+        by_kind[Kind(row["kind"])].append((row["query"], row[image]))
     return [_known(kind, pairs) for kind, pairs in sorted(by_kind.items()) if kind is not Kind.TITLE]
 
 
-def _titles(held: pa.Table) -> QuerySet:
-    return _known(Kind.TITLE, zip(held["title"].to_pylist(), held["cover_id"].to_pylist(), strict=True))
+def _titles(held: pa.Table, catalogue: SearchedCatalogue) -> QuerySet:
+    return _known(Kind.TITLE, zip(held[TITLE].to_pylist(), held[catalogue.image].to_pylist(), strict=True))
 
 
-def _known(kind: Kind, pairs: Iterable[tuple[str, int]]) -> QuerySet:
-    """One query for each text; a text that is true of several covers has them all as right answers."""
-    covers: dict[str, set[int]] = defaultdict(set)
-    for text, cover in pairs:
+def _known(kind: Kind, pairs: Iterable[tuple[str, ImageId]]) -> QuerySet:
+    """One query for each text; a text that is true of several images has them all as right answers."""
+    shown: dict[str, set[ImageId]] = defaultdict(set)
+    for text, image in pairs:
         if text.strip():
-            covers[text.strip()].add(cover)
-    return _query_set(kind, {text: frozenset(found) for text, found in covers.items()}, {})
+            shown[text.strip()].add(image)
+    return _query_set(kind, {text: frozenset(found) for text, found in shown.items()}, {})
 
 
-def _subjects(held: pa.Table) -> list[QuerySet]:
-    carrying: dict[str, set[int]] = defaultdict(set)
-    words_of: dict[int, set[str]] = defaultdict(set)
+def _subjects(held: pa.Table, catalogue: SearchedCatalogue) -> list[QuerySet]:
+    carrying: dict[str, set[ImageId]] = defaultdict(set)
+    words_of: dict[ImageId, set[str]] = defaultdict(set)
     for row in held.to_pylist():
-        words_of[row["cover_id"]] |= _words(row["title"])
-        for heading in row["subjects"]:
-            carrying[topic_of(heading)].add(row["cover_id"])
+        image = row[catalogue.image]
+        words_of[image] |= _words(row[TITLE])
+        for heading in row[catalogue.topic]:
+            carrying[catalogue.topic_of(heading)].add(image)
     carrying.pop("", None)
     largest = LARGEST_SHARE * len(words_of)
     asked = {
-        topic: frozenset(covers)
-        for topic, covers in carrying.items()
-        if FEWEST_COVERS <= len(covers) <= largest
+        topic: frozenset(found) for topic, found in carrying.items() if FEWEST_IMAGES <= len(found) <= largest
     }
     saying = {topic: _saying(topic, words_of) for topic in asked}
-    untitled = {topic: covers - saying[topic] for topic, covers in asked.items()}
+    untitled = {topic: found - saying[topic] for topic, found in asked.items()}
     return [
         _query_set(Kind.SUBJECT, asked, {}),
         _query_set(
             Kind.UNTITLED,
-            {topic: covers for topic, covers in untitled.items() if len(covers) >= FEWEST_COVERS},
+            {topic: found for topic, found in untitled.items() if len(found) >= FEWEST_IMAGES},
             saying,
         ),
     ]
 
 
-def _saying(topic: str, words_of: Mapping[int, set[str]]) -> Covers:
-    """The covers of the books whose title has a word of the topic."""
+def _saying(topic: str, words_of: Mapping[ImageId, set[str]]) -> Images:
+    """The images of the items whose title has a word of the topic."""
     words = _words(topic)
-    return frozenset(cover for cover, found in words_of.items() if words & found)
+    return frozenset(image for image, found in words_of.items() if words & found)
 
 
 def _words(text: str) -> set[str]:
@@ -176,7 +165,7 @@ def _words(text: str) -> set[str]:
     return {word.removesuffix("s") for word in _WORD.findall(text.lower())}
 
 
-def _query_set(kind: Kind, relevant: Mapping[str, Covers], hidden: Mapping[str, Covers]) -> QuerySet:
+def _query_set(kind: Kind, relevant: Mapping[str, Images], hidden: Mapping[str, Images]) -> QuerySet:
     texts = sorted(relevant, key=_draw)
     return QuerySet(
         kind,
@@ -187,7 +176,7 @@ def _query_set(kind: Kind, relevant: Mapping[str, Covers], hidden: Mapping[str, 
 
 
 def _draw(text: str) -> bytes:
-    """Orders texts as if by chance, each wherever it stands: a few more books hardly change what is asked."""
+    """Orders texts as if by chance, each wherever it stands: a few more items hardly change what is asked."""
     return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
@@ -200,9 +189,10 @@ def _sample(queries: QuerySet, limit: int) -> QuerySet:
     )
 
 
-def covers_of(index: VectorIndex) -> Covers:
-    """Every cover that a collection holds."""
-    return frozenset(pc.unique(rows_of(index, ["cover_id"])["cover_id"]).to_pylist())
+def images_of(index: VectorIndex) -> Images:
+    """Every image that a collection holds."""
+    image = catalogue_of(index.spec).image
+    return frozenset(pc.unique(rows_of(index, [image])[image]).to_pylist())
 
 
 def rows_of(index: VectorIndex, fields: Sequence[str]) -> pa.Table:

@@ -60,7 +60,7 @@ class Latency:
 class Pairing(StrEnum):
     """How two versions were compared."""
 
-    PAIRED = "both were asked the same queries now, about the covers that both hold"
+    PAIRED = "both were asked the same queries now, about the images that both hold"
     STORED = "the other one's model is not at hand: its stored figures are compared, so that only a difference that "\
         "the intervals of both leave no room for is seen"  # fmt: skip
     NOTHING = "there is nothing to compare with"
@@ -91,12 +91,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A candidate beside another version. `shared_covers` are those that both hold; `note` says what to know."""
+    """A candidate beside another version. `shared_images` are those that both hold; `note` says what to know."""
 
     candidate: str
     other: str | None
     pairing: Pairing
-    shared_covers: int
+    shared_images: int
     differences: tuple[Difference, ...]
     note: str = ""
 
@@ -110,9 +110,9 @@ class Comparison:
 class QualityReport:
     """Everything measured of one version in one run.
 
-    `systems` answer from all covers. `pooled` are those that answer from `pool` sampled covers, since the prototype's
-    vectors must be made anew, and this version among the same covers. `images` are the shares of `pictures` covers
-    that find their own book first, by what became of the picture; `neighbours` is recall@10 against exact search, by
+    There are `items` with `item_images`. `systems` answer from all of these. `pooled` are those that answer from `pool`
+    sampled images, since the prototype's vectors must be made anew, and this version among the same images. `images`
+    are the shares of `pictures` that find their own item first, by what became of the picture; `neighbours` is recall@10 against exact search, by
     the share of rows that a filter keeps.
     """
 
@@ -122,8 +122,8 @@ class QualityReport:
     dump_date: str
     measured_at: str
     seconds: float
-    books: int
-    covers: int
+    items: int
+    item_images: int
     systems: Mapping[SystemName, Answers]
     pool: int
     pooled: Mapping[SystemName, Answers]

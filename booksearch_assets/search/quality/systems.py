@@ -1,6 +1,6 @@
 """What answers the queries: a version's own index, and the baselines that it is measured beside.
 
-Belongs here: from texts to ranked covers, by each system. Does not: the queries (`query_sets`), scores (`measures`),
+Belongs here: from texts to ranked images, by each system. Does not: the queries (`query_sets`), scores (`measures`),
 the prototype's way, which needs vectors of its own (`prototype`).
 """
 
@@ -13,13 +13,15 @@ from typing import Protocol
 
 import numpy as np
 
+from booksearch_assets.search.catalogues import catalogue_of
 from booksearch_assets.search.engine import ModelMismatch, QueryEncoder
 from booksearch_assets.search.quality.measures import scores
-from booksearch_assets.search.quality.query_sets import Covers, QuerySet
+from booksearch_assets.search.quality.query_sets import Images, QuerySet
+from booksearch_assets.search.query import ImageId
 from booksearch_assets.vectorstores.contract import MAX_WINDOW, VectorIndex
 
 DEPTH = 100
-"""Hits looked at for each query; a cover that is not among them counts as not found."""
+"""Hits looked at for each query; an image that is not among them counts as not found."""
 
 _BATCH = 256
 
@@ -35,10 +37,10 @@ class SystemName(StrEnum):
 
 
 class System(Protocol):
-    """Ranks covers for texts."""
+    """Ranks images for texts."""
 
-    def rank(self, texts: Sequence[str]) -> list[list[int]]:
-        """The distinct covers found by each text, best first."""
+    def rank(self, texts: Sequence[str]) -> list[list[ImageId]]:
+        """The distinct images found by each text, best first."""
 
 
 @dataclass(frozen=True)
@@ -60,39 +62,40 @@ class VectorSystem:
                 f"{self.encoder.bundle_id!r}"
             )
 
-    def rank(self, texts: Sequence[str]) -> list[list[int]]:
+    def rank(self, texts: Sequence[str]) -> list[list[ImageId]]:
         vectors = self.encoder.encode_texts(texts)
         window = min(MAX_WINDOW, self.depth)
+        image = catalogue_of(self.index.spec).image
         found = (
-            self.index.search(vectors[start : start + _BATCH], window, fields=("cover_id",))
+            self.index.search(vectors[start : start + _BATCH], window, fields=(image,))
             for start in range(0, len(vectors), _BATCH)
         )
-        return [distinct(hit.fields["cover_id"] for hit in hits) for batch in found for hits in batch]
+        return [distinct(hit.fields[image] for hit in hits) for batch in found for hits in batch]
 
 
 @dataclass(frozen=True)
 class RandomSystem:
-    """Covers by lot: what a measure is worth for nothing."""
+    """Images by lot: what a measure is worth for nothing."""
 
-    covers: Covers
+    images: Images
     seed: int = 0
 
-    def rank(self, texts: Sequence[str]) -> list[list[int]]:
+    def rank(self, texts: Sequence[str]) -> list[list[ImageId]]:
         generator = np.random.default_rng(self.seed)
-        covers = np.array(sorted(self.covers))
-        count = min(DEPTH, len(covers))
-        return [generator.choice(covers, count, replace=False).tolist() for _ in texts]
+        images = np.array(sorted(self.images))
+        count = min(DEPTH, len(images))
+        return [generator.choice(images, count, replace=False).tolist() for _ in texts]
 
 
-def distinct(covers: Iterable[int]) -> list[int]:
-    """Each cover once, where it came first."""
-    return list(dict.fromkeys(covers))
+def distinct(images: Iterable[ImageId]) -> list[ImageId]:
+    """Each image once, where it came first."""
+    return list(dict.fromkeys(images))
 
 
-def ask(system: System, queries: QuerySet, among: Set[int] | None = None) -> Mapping[str, np.ndarray]:
-    """The scores of each query, by the measures of its kind. `among` leaves other covers out of the answers."""
+def ask(system: System, queries: QuerySet, among: Set[ImageId] | None = None) -> Mapping[str, np.ndarray]:
+    """The scores of each query, by the measures of its kind. `among` leaves other images out of the answers."""
     ranked = [
-        [cover for cover in covers if cover not in hidden and (among is None or cover in among)]
-        for covers, hidden in zip(system.rank(queries.texts), queries.hidden, strict=True)
+        [image for image in images if image not in hidden and (among is None or image in among)]
+        for images, hidden in zip(system.rank(queries.texts), queries.hidden, strict=True)
     ]
     return scores(ranked, queries.relevant, queries.kind.measures)

@@ -24,8 +24,8 @@ from booksearch_assets.search.api.app import build_app
 from booksearch_assets.search.api.image_urls import ImageUrls
 from booksearch_assets.search.api.limits import ApiSettings
 from booksearch_assets.search.api.searching import Searching
-from booksearch_assets.search.covers import Covers
 from booksearch_assets.search.engine import SearchEngine
+from booksearch_assets.search.pictures import Pictures
 from booksearch_assets.search.versions import State, Version
 from booksearch_assets.tables.books import COVERS
 from booksearch_assets_tests.search.library import WordEncoder, shelf
@@ -100,7 +100,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.cache = COVERS.bytes_cache(str(self.home / "lake"), SOURCE)
-        self.covers = Covers(self.cache, self.home / "thumbnails", look_seconds=0.0)
+        self.covers = Pictures(self.cache, self.home / "thumbnails", look_seconds=0.0)
         self.app = build_app(self.live, self.covers, lambda: self.versions, self.settings, self.image_urls)
 
     @contextmanager

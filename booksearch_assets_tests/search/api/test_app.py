@@ -16,8 +16,9 @@ from PIL import Image
 from booksearch_assets.search.api.image_urls import ImageUrls
 from booksearch_assets.search.api.limits import ApiSettings, Limits
 from booksearch_assets.search.api.searching import OpenedLater, Searching
+from booksearch_assets.search.books import BookFacets, BookFilters, BookItem
 from booksearch_assets.search.engine import ModelMismatch
-from booksearch_assets.search.query import BookFilters, Facets, Item, Query, SearchResults
+from booksearch_assets.search.query import Query, SearchResults
 from booksearch_assets.vectorstores.errors import CollectionNotFound, StoreUnavailable
 from booksearch_assets_tests.compute.loopback import Reply, loopback
 from booksearch_assets_tests.search.api.service import Service, Shelf, cover_rows, picture
@@ -49,10 +50,12 @@ class Broken(Shelf):
     def search(self, query: Query) -> SearchResults:
         raise self._error
 
-    def item(self, edition_key: str) -> Item:
+    def item(self, key: str) -> BookItem:
         raise self._error
 
-    def facets(self, query: Query | None = None, filters: BookFilters | None = None, top: int = 10) -> Facets:
+    def facets(
+        self, query: Query | None = None, filters: BookFilters | None = None, top: int = 10
+    ) -> BookFacets:
         raise self._error
 
 

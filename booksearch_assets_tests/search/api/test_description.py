@@ -25,6 +25,7 @@ OPERATIONS = {
     "GET /v1/items/{edition_key}",
     "GET /v1/facets",
     "GET /v1/versions",
+    "GET /v1/catalogue",
     "GET /v1/covers/{cover_id}",
     "GET /healthz",
     "GET /readyz",

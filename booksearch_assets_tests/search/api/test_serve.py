@@ -18,9 +18,8 @@ from click.testing import CliRunner
 from booksearch_assets.cli import main
 from booksearch_assets.clip.bundle import Bundle
 from booksearch_assets.search import BookFilters, Client, YearRange
-from booksearch_assets.search.books_collection import book_rows, books_collection
+from booksearch_assets.search.books_collection import BOOKS, book_rows, books_collection
 from booksearch_assets.search.client import AccessDenied
-from booksearch_assets.search.shell import ALIAS
 from booksearch_assets.settings import Settings
 from booksearch_assets.vectorstores.connect import open_store
 from booksearch_assets_tests.search.api.service import picture
@@ -71,7 +70,7 @@ def _publish(settings: Settings, count: int) -> None:
         covers({n: [f"OL{n}M"] for n in numbers}),
         pa.table({"cover_id": pa.array(numbers, pa.int64()), "vector": column}),
     )
-    name = f"{ALIAS}_20260131T120000000000_5e12e0"
+    name = f"{BOOKS.name}_20260131T120000000000_5e12e0"
     spec = books_collection(
         name, bundle.dimension, {"bundle_id": bundle.bundle_id, "model_id": bundle.manifest.model_id}
     )
@@ -79,7 +78,7 @@ def _publish(settings: Settings, count: int) -> None:
         store.create(spec)
         store.load(name, [rows])
         store.seal(name)
-        store.publish(ALIAS, name)
+        store.publish(BOOKS.name, name)
 
 
 def test_a_deployment_is_served_until_it_is_stopped(tmp_path: Path) -> None:

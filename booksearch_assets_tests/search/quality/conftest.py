@@ -32,10 +32,10 @@ def measured(world: SmallWorld) -> Measured:
     report = evaluate(
         world.index("books_1"),
         world.encoder,
-        world.read_covers,
+        world.read_images,
         str(world.known_items),
         Other(version=VectorSystem(world.index("books_0"), world.encoder)),
-        Effort(pictures=8, prototype_covers=80, timed=5, neighbours=8),
+        Effort(pictures=8, prototype_images=80, timed=5, neighbours=8),
         lambda *said: progress.append(said),
     )
     return Measured(report, progress)

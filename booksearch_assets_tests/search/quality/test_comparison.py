@@ -70,7 +70,7 @@ def test_more_books_that_come_before_the_right_one_are_no_regression(world: Smal
     small = VectorSystem(world.index("books_1", few), world.encoder)
     large = VectorSystem(world.index("books_2", grown), world.encoder)
     comparison = compare(large, small, queries)
-    assert comparison.shared_covers == len(few)
+    assert comparison.shared_images == len(few)
     assert comparison.regressions == ()
 
 
@@ -79,8 +79,8 @@ def test_versions_with_no_book_in_common_are_not_compared(world: SmallWorld) -> 
     one = VectorSystem(world.index("books_1", dict(covers[:50])), world.encoder)
     other = VectorSystem(world.index("books_2", dict(covers[50:100])), world.encoder)
     comparison = compare(one, other, query_sets(one.index, str(world.known_items)))
-    assert (comparison.pairing, comparison.shared_covers) == (Pairing.NOTHING, 0)
-    assert "0 covers are in both" in comparison.note
+    assert (comparison.pairing, comparison.shared_images) == (Pairing.NOTHING, 0)
+    assert "0 images are in both" in comparison.note
 
 
 class Deployment:

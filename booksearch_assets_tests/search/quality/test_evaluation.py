@@ -39,7 +39,9 @@ def test_baselines_are_what_they_are_said_to_be(report: QualityReport) -> None:
     assert lexical[Kind.TITLE].measures["recall@1"].value > 0.95
     assert hybrid[Kind.TITLE].measures["recall@1"].value > 0.95
     assert lexical[Kind.CAPTION].measures["recall@10"].value < 0.05
-    assert random[Kind.CAPTION].measures["recall@10"].value == pytest.approx(10 / report.covers, abs=0.04)
+    assert random[Kind.CAPTION].measures["recall@10"].value == pytest.approx(
+        10 / report.item_images, abs=0.04
+    )
     assert report.pool == 80
     prototype = report.pooled[SystemName.PROTOTYPE]
     assert prototype[Kind.CAPTION].measures["recall@10"].value > 0.5
@@ -83,7 +85,7 @@ def test_progress_is_told(measured: Measured) -> None:
     complete = {what for what, done, total in measured.progress if done == total}
     assert complete == {
         "queries answered",
-        "covers embedded the prototype's way",
+        "pictures embedded the prototype's way",
         "pictures spoilt and searched for",
     }
 
@@ -94,7 +96,7 @@ def test_an_empty_collection_says_so(world: SmallWorld) -> None:
         evaluate(
             empty,
             library.WordEncoder(),  # type: ignore[arg-type]
-            world.read_covers,
+            world.read_images,
             "",
             Other(),
             Effort(),

@@ -8,28 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from booksearch_assets.search.quality.query_sets import FEWEST_COVERS, Kind, QuerySet, query_sets, topic_of
+from booksearch_assets.search.quality.query_sets import FEWEST_IMAGES, Kind, QuerySet, query_sets
 from booksearch_assets.tables.books import KNOWN_ITEMS
 from booksearch_assets.vectorstores.exact import ExactIndex
 from booksearch_assets_tests.search import library
-
-
-@pytest.mark.parametrize(
-    ("heading", "topic"),
-    [
-        ("Ships -- Fiction.", "ships"),
-        ("City and town life--Fiction", "city and town life"),
-        ("Fiction, fantasy, general", "fantasy"),
-        ("Fiction, mystery & detective, general", "mystery & detective"),
-        ("Detective and mystery stories", "detective and mystery stories"),
-        ("Fiction, general", ""),
-        ("Fiction", ""),
-        ("Accessible book", ""),
-        ("nyt:combined_print_and_e_book_fiction=2018-05-06", ""),
-    ],
-)
-def test_topics_are_what_a_reader_would_type(heading: str, topic: str) -> None:
-    assert topic_of(heading) == topic
 
 
 def _shelf() -> ExactIndex:
@@ -67,7 +49,7 @@ def test_subjects_that_few_or_many_carry_are_left_out() -> None:
 def test_books_whose_title_says_the_subject_are_neither_right_nor_wrong() -> None:
     untitled = _by_kind(query_sets(_shelf()))[Kind.UNTITLED]
     assert untitled.relevant == (frozenset(range(2, 7)),)
-    assert len(untitled.relevant[0]) == FEWEST_COVERS
+    assert len(untitled.relevant[0]) == FEWEST_IMAGES
     assert untitled.hidden == (frozenset({1}),)
 
 

@@ -66,7 +66,7 @@ class SmallWorld:
             "dump_date": "2026-01-31",
         }
 
-    def read_covers(self, wanted: list[int]) -> dict[int, bytes]:
+    def read_images(self, wanted: list[int]) -> dict[int, bytes]:
         return {cover: self.pictures[cover] for cover in wanted}
 
 

@@ -1,8 +1,8 @@
-"""Covers to show: originals and thumbnails, from the covers cache of the lake.
+"""Pictures to show, covers and photos: originals and thumbnails, from the bytes cache of the lake.
 
-Readers of a page get covers from here, so that nobody asks Open Library for the same pictures again and again.
+Readers of a page get pictures from here, so that nobody asks their source for the same ones again and again.
 
-Belongs here: finding, shrinking and keeping them. Does not: fetching covers (`compute.fetch`), HTTP (`api`).
+Belongs here: finding, shrinking and keeping them. Does not: fetching them (`compute.fetch`), HTTP (`api`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from booksearch_assets.search.query import ImageId
 from booksearch_assets.tables.shards import ShardStore
+
+_Key = tuple[ImageId, int]
 
 THUMBNAIL_WIDTHS = (100, 200, 300, 400)
 """Widths, in pixels, that thumbnails are made in: a few, so that each is made once for all readers."""
@@ -29,11 +32,11 @@ THUMBNAIL_WIDTHS = (100, 200, 300, 400)
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WEBP": "image/webp"}
 _QUALITY = 82
 _TALLEST = 3
-"""Thumbnails of anything taller than three times its width are made narrower: it is no book."""
+"""Thumbnails of anything taller than three times its width are made narrower: it is no book, and no product."""
 
 
 @dataclass(frozen=True)
-class Cover:
+class Picture:
     """The bytes of a picture, and the media type that its first bytes show."""
 
     content: bytes
@@ -45,11 +48,11 @@ class Cover:
         return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
 
 
-class Covers:
-    """The covers of one source. Safe for many threads.
+class Pictures:
+    """The pictures of one source. Safe for many threads.
 
     Thumbnails are kept in `thumbnails`, a folder, and the last ones in memory, `memory_bytes` of them. The folder holds
-    a few kilobytes for each cover and width that was ever shown, so it stays smaller than the covers cache itself.
+    a few kilobytes for each picture and width that was ever shown, so it stays smaller than the cache itself.
     Shards that are added while this runs are found `look_seconds` after the last look.
     """
 
@@ -64,42 +67,42 @@ class Covers:
         self._thumbnails = thumbnails
         self._memory = _Memory(memory_bytes)
         self.found: Counter[str] = Counter()
-        """How many covers were found in memory, in the folder of thumbnails, in the lake, or nowhere."""
+        """How many pictures were found in memory, in the folder of thumbnails, in the lake, or nowhere."""
 
-    def cover(self, cover_id: int, width: int | None = None) -> Cover | None:
-        """The cover as it was fetched, or no narrower than `width` where it is wider than that.
+    def picture(self, image: ImageId, width: int | None = None) -> Picture | None:
+        """The picture as it was fetched, or no narrower than `width` where it is wider than that.
 
-        None where the cache has no picture of it, or one that cannot be decoded.
+        None where the cache has none with this id, or one that cannot be decoded.
         """
         widths = [w for w in THUMBNAIL_WIDTHS if width is not None and w >= width]
         if not widths:
-            original = self._original(cover_id)
+            original = self._original(image)
             self.found["lake" if original else "nowhere"] += 1
             return original
-        key = (cover_id, widths[0])
+        key = (image, widths[0])
         for place, look in (("memory", self._memory.get), ("folder", self._kept), ("lake", self._made)):
-            cover = look(key)
-            if cover:
+            found = look(key)
+            if found:
                 self.found[place] += 1
-                self._memory.put(key, cover)
-                return cover
+                self._memory.put(key, found)
+                return found
         self.found["nowhere"] += 1
         return None
 
-    def _original(self, cover_id: int) -> Cover | None:
-        content = self._index.content(cover_id)
+    def _original(self, image: ImageId) -> Picture | None:
+        content = self._index.content(image)
         media_type = _media_type(content) if content else None
-        return Cover(content, media_type) if content and media_type else None
+        return Picture(content, media_type) if content and media_type else None
 
-    def _kept(self, key: tuple[int, int]) -> Cover | None:
+    def _kept(self, key: _Key) -> Picture | None:
         try:
-            return Cover(self._path(key).read_bytes(), _MEDIA_TYPES["JPEG"])
+            return Picture(self._path(key).read_bytes(), _MEDIA_TYPES["JPEG"])
         except FileNotFoundError:
             return None
 
-    def _made(self, key: tuple[int, int]) -> Cover | None:
-        cover_id, width = key
-        original = self._original(cover_id)
+    def _made(self, key: _Key) -> Picture | None:
+        image, width = key
+        original = self._original(image)
         content = thumbnail(original.content, width) if original else None
         if content is None:
             return None
@@ -108,12 +111,17 @@ class Covers:
         unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         unfinished.write_bytes(content)
         os.replace(unfinished, path)
-        return Cover(content, _MEDIA_TYPES["JPEG"])
+        return Picture(content, _MEDIA_TYPES["JPEG"])
 
-    def _path(self, key: tuple[int, int]) -> Path:
-        cover_id, width = key
-        # A thousand to a folder: some file systems slow down with a million files in one.
-        return self._thumbnails / str(width) / str(cover_id // 1000) / f"{cover_id}.jpg"
+    def _path(self, key: _Key) -> Path:
+        image, width = key
+        folder = self._thumbnails / str(width)
+        # A thousand to a folder, or so: some file systems slow down with a million files in one.
+        if isinstance(image, int):
+            return folder / str(image // 1000) / f"{image}.jpg"
+        # Ids may differ in the case of their letters alone, which names of files may not everywhere.
+        digest = hashlib.blake2b(image.encode(), digest_size=16).hexdigest()
+        return folder / digest[:2] / f"{digest}.jpg"
 
 
 def thumbnail(content: bytes, width: int) -> bytes | None:
@@ -147,28 +155,34 @@ def _media_type(content: bytes) -> str | None:
         return None
 
 
+def _ids(column: pa.ChunkedArray) -> np.ndarray:
+    """Ids of pictures as NumPy can search them: (n,) int64, or texts."""
+    return column.to_numpy() if pa.types.is_integer(column.type) else np.array(column.to_pylist(), np.str_)
+
+
 class _Index:
-    """Where the newest bytes of each cover lie: sorted cover ids, and the shard and row of each."""
+    """Where the newest bytes of each picture lie: sorted ids, and the shard and row of each."""
 
     def __init__(self, cache: ShardStore, look_seconds: float) -> None:
         self._cache, self._look_seconds = cache, look_seconds
         self._lock = threading.Lock()
         self._next_look = 0.0
         self._shards: list[str] = []
+        self._key = cache.table.key[0]
         # Replaced as one: readers take no lock.
-        self._found = np.empty(0, np.int64), np.empty((0, 2), np.int32)
+        self._found = _ids(cache.table.schema.empty_table()[self._key]), np.empty((0, 2), np.int32)
 
-    def content(self, cover_id: int) -> bytes | None:
-        place = self._place(cover_id)
+    def content(self, image: ImageId) -> bytes | None:
+        place = self._place(image)
         if place is None:
             self._look()
-            place = self._place(cover_id)
+            place = self._place(image)
         return self._cache.row(*place, ["content"])["content"] if place else None
 
-    def _place(self, cover_id: int) -> tuple[str, int] | None:
+    def _place(self, image: ImageId) -> tuple[str, int] | None:
         ids, places = self._found
-        at = int(np.searchsorted(ids, cover_id))
-        if at == len(ids) or ids[at] != cover_id:
+        at = int(np.searchsorted(ids, image))
+        if at == len(ids) or ids[at] != image:
             return None
         shard, row = places[at]
         return self._shards[shard], int(row)
@@ -181,11 +195,11 @@ class _Index:
             known = set(self._shards)
             for shard in self._cache.shards():
                 if shard not in known:
-                    self._take_in(shard, self._cache.read(shard, columns=["cover_id", "status"]))
+                    self._take_in(shard, self._cache.read(shard, columns=[self._key, "status"]))
             self._next_look = time.monotonic() + self._look_seconds
 
     def _take_in(self, shard: str, rows: pa.Table) -> None:
-        new = rows["cover_id"].to_numpy()
+        new = _ids(rows[self._key])
         has_picture = np.array([status == "ok" for status in rows["status"].to_pylist()], bool)
         place = np.column_stack([np.full(len(new), len(self._shards)), np.arange(len(new))]).astype(np.int32)
         known_ids, known_places = self._found
@@ -196,24 +210,24 @@ class _Index:
 
 
 class _Memory:
-    """The covers that were asked for last, up to so many bytes."""
+    """The pictures that were asked for last, up to so many bytes."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most, self._bytes = most_bytes, 0
-        self._covers: OrderedDict[tuple[int, int], Cover] = OrderedDict()
+        self._pictures: OrderedDict[_Key, Picture] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[int, int]) -> Cover | None:
+    def get(self, key: _Key) -> Picture | None:
         with self._lock:
-            cover = self._covers.get(key)
-            if cover:
-                self._covers.move_to_end(key)
-            return cover
+            found = self._pictures.get(key)
+            if found:
+                self._pictures.move_to_end(key)
+            return found
 
-    def put(self, key: tuple[int, int], cover: Cover) -> None:
+    def put(self, key: _Key, picture: Picture) -> None:
         with self._lock:
-            if key not in self._covers:
-                self._covers[key] = cover
-                self._bytes += len(cover.content)
-            while self._bytes > self._most and self._covers:
-                self._bytes -= len(self._covers.popitem(last=False)[1].content)
+            if key not in self._pictures:
+                self._pictures[key] = picture
+                self._bytes += len(picture.content)
+            while self._bytes > self._most and self._pictures:
+                self._bytes -= len(self._pictures.popitem(last=False)[1].content)

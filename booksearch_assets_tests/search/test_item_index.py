@@ -1,4 +1,4 @@
-"""Finding words, counting, and the editions of one book."""
+"""Finding words, counting, and the copies of one item."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from booksearch_assets.search.book_index import BookIndex, Edition
+from booksearch_assets.search.books import BookFilters
 from booksearch_assets.search.engine import SearchEngine
 from booksearch_assets.search.folding import folded
-from booksearch_assets.search.query import BookFilters, MatchedBy, Query, SearchMode
+from booksearch_assets.search.item_index import Candidate, ItemIndex
+from booksearch_assets.search.query import MatchedBy, Query, SearchMode
 from booksearch_assets.vectorstores.exact import ExactIndex
 from booksearch_assets_tests.search import library
 
@@ -49,15 +50,15 @@ def index() -> ExactIndex:
 
 
 @pytest.fixture(scope="module")
-def words(index: ExactIndex) -> BookIndex:
-    return BookIndex.temporary(index)
+def words(index: ExactIndex) -> ItemIndex:
+    return ItemIndex.temporary(index)
 
 
-def _found(words: BookIndex, text: str, without: str = "") -> list[str]:
-    return [edition.key for edition in words.find(text, without, BookFilters(), 100)]
+def _found(words: ItemIndex, text: str, without: str = "") -> list[str]:
+    return [item.key for item in words.find(text, without, BookFilters(), 100)]
 
 
-def test_titles_count_more_than_subjects(words: BookIndex) -> None:
+def test_titles_count_more_than_subjects(words: ItemIndex) -> None:
     assert _found(words, "lighthouse")[2:] == ["OL4M"]
     assert _found(words, "to the LIGHTHOUSE!") == ["OL5M"]
     assert _found(words, "garcia marquez wolves") == ["OL4M"]
@@ -68,8 +69,8 @@ def test_titles_count_more_than_subjects(words: BookIndex) -> None:
     ("text", "key"),
     [("letranger", "OL2M"), ("L'ETRANGER", "OL2M"), ("l‘étranger", "OL2M"), ("it", "OL6M"), ("...", "OL7M")],
 )
-def test_an_exact_title_whatever_its_letters(words: BookIndex, text: str, key: str) -> None:
-    assert [edition.key for edition in words.titled(text, BookFilters(), 5)] == [key]
+def test_an_exact_title_whatever_its_letters(words: ItemIndex, text: str, key: str) -> None:
+    assert [item.key for item in words.titled(text, BookFilters(), 5)] == [key]
 
 
 @pytest.mark.parametrize(
@@ -85,13 +86,13 @@ def test_an_exact_title_whatever_its_letters(words: BookIndex, text: str, key: s
         ("", []),
     ],
 )
-def test_operators_are_words(words: BookIndex, text: str, keys: list[str]) -> None:
+def test_operators_are_words(words: ItemIndex, text: str, keys: list[str]) -> None:
     assert sorted(_found(words, text)) == sorted(keys)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(LETTERS), without=st.text(LETTERS, max_size=5), author=st.text(LETTERS))
-def test_any_text_is_data(words: BookIndex, text: str, without: str, author: str) -> None:
+def test_any_text_is_data(words: ItemIndex, text: str, without: str, author: str) -> None:
     words.find(text, without, BookFilters(author=author if author.strip() else None), 10)
 
 
@@ -100,13 +101,13 @@ def test_folding_twice_is_folding_once(text: str) -> None:
     assert folded(folded(text)) == folded(text)
 
 
-def test_common_words_are_left_out_where_others_tell_more(words: BookIndex) -> None:
+def test_common_words_are_left_out_where_others_tell_more(words: ItemIndex) -> None:
     assert _found(words, "lighthouse ground") == _found(words, "lighthouse")
     assert len(_found(words, "common ground")) == 40
     assert words.find("ground", "", BookFilters(), 100, telling_only=True) == []
 
 
-def test_hybrid_puts_an_exact_title_first(index: ExactIndex, words: BookIndex) -> None:
+def test_hybrid_puts_an_exact_title_first(index: ExactIndex, words: ItemIndex) -> None:
     engine = SearchEngine(index, library.WordEncoder(), words)
     results = engine.search(Query("the lighthouse", k=48)).results
     assert results[0].edition_key == "OL1M"
@@ -122,18 +123,18 @@ def test_hybrid_puts_an_exact_title_first(index: ExactIndex, words: BookIndex) -
     assert all(r.matched_by is MatchedBy.SEMANTIC for r in semantic)
 
 
-def test_two_spellings_of_a_subject_count_once(words: BookIndex) -> None:
-    counts = {c.value: c.count for c in words.facets(BookFilters(), 10)["subject"]}
+def test_two_spellings_of_a_subject_count_once(words: ItemIndex) -> None:
+    counts = {c.value: c.count for c in words.facets(BookFilters(), 10)["subjects"]}
     assert counts == {"Fiction": 46, "Lighthouse keepers": 1, "sea Stories": 1}
 
 
 def test_the_file_is_made_once_and_read_by_many(index: ExactIndex, tmp_path: Path) -> None:
-    opened = BookIndex.open(index, tmp_path)
+    opened = ItemIndex.open(index, tmp_path)
     [file] = tmp_path.iterdir()
     before = file.stat().st_mtime_ns
-    again = BookIndex.open(index, tmp_path)
+    again = ItemIndex.open(index, tmp_path)
     assert file.stat().st_mtime_ns == before
-    found: list[list[Edition]] = []
+    found: list[list[Candidate]] = []
 
     def ask() -> None:
         found.append(again.find("lighthouse", "", BookFilters(), 5))
@@ -145,4 +146,4 @@ def test_the_file_is_made_once_and_read_by_many(index: ExactIndex, tmp_path: Pat
         thread.join()
     assert found == [opened.find("lighthouse", "", BookFilters(), 5)] * 8
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        again._connection.execute("DELETE FROM books")
+        again._connection.execute("DELETE FROM items")

@@ -1,4 +1,4 @@
-"""Covers to show: originals as they were fetched, thumbnails made once, and what is no picture."""
+"""Pictures to show: originals as they were fetched, thumbnails made once, and what is no picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from booksearch_assets.search.covers import Covers, thumbnail
+from booksearch_assets.search.pictures import Pictures, thumbnail
 from booksearch_assets.tables.books import COVERS
 from booksearch_assets.tables.shards import ShardStore
 from booksearch_assets_tests.search.api.service import cover_rows, picture
@@ -23,8 +23,8 @@ def cache(tmp_path: Path) -> ShardStore:
 
 
 @pytest.fixture
-def covers(cache: ShardStore, tmp_path: Path) -> Covers:
-    return Covers(cache, tmp_path / "thumbnails", look_seconds=0.0)
+def covers(cache: ShardStore, tmp_path: Path) -> Pictures:
+    return Pictures(cache, tmp_path / "thumbnails", look_seconds=0.0)
 
 
 def _size(content: bytes) -> tuple[int, int]:
@@ -32,53 +32,53 @@ def _size(content: bytes) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("cover_id", [1, 64, 65, 99])
-def test_an_original_is_as_it_was_fetched(covers: Covers, cover_id: int) -> None:
-    cover = covers.cover(cover_id)
+def test_an_original_is_as_it_was_fetched(covers: Pictures, cover_id: int) -> None:
+    cover = covers.picture(cover_id)
     assert cover and cover.content == picture("red", (cover_id, 2 * cover_id))
     assert cover.media_type == "image/jpeg"
 
 
-def test_what_is_not_there_or_no_picture_is_none(cache: ShardStore, covers: Covers) -> None:
+def test_what_is_not_there_or_no_picture_is_none(cache: ShardStore, covers: Pictures) -> None:
     cache.append(
         cover_rows({201: None, 202: b"<svg onload='alert(1)'/>", 203: b"GIF89a", 204: picture()[:200]})
     )
-    assert [covers.cover(number, 100) for number in (200, 201, 202, 203, 204)] == [None] * 5
-    assert [covers.cover(number) for number in (200, 201, 202, 203)] == [None] * 4
+    assert [covers.picture(number, 100) for number in (200, 201, 202, 203, 204)] == [None] * 5
+    assert [covers.picture(number) for number in (200, 201, 202, 203)] == [None] * 4
 
 
-def test_new_shards_are_found_and_the_newest_bytes_win(cache: ShardStore, covers: Covers) -> None:
-    assert covers.cover(300) is None
+def test_new_shards_are_found_and_the_newest_bytes_win(cache: ShardStore, covers: Pictures) -> None:
+    assert covers.picture(300) is None
     cache.append(cover_rows({300: picture("blue"), 5: picture("blue", form="PNG")}))
-    found = covers.cover(300)
+    found = covers.picture(300)
     assert found and found.content == picture("blue")
-    again = covers.cover(5)
+    again = covers.picture(5)
     assert again and again.media_type == "image/png"
 
 
 def test_a_thumbnail_is_made_once_and_kept(cache: ShardStore, tmp_path: Path) -> None:
     cache.append(cover_rows({400: picture("red", (500, 800))}))
-    made = Covers(cache, tmp_path / "thumbnails").cover(400, 150)
+    made = Pictures(cache, tmp_path / "thumbnails").picture(400, 150)
     assert made and _size(made.content) == (200, 320) and made.media_type == "image/jpeg"
     [kept] = (tmp_path / "thumbnails").rglob("*.jpg")
     assert kept.read_bytes() == made.content
     assert not list((tmp_path / "thumbnails").rglob(".*")), "half a thumbnail was left"
     # Another process, and this one once more, take what is there.
     kept.write_bytes(picture("blue", (200, 320)))
-    other = Covers(cache, tmp_path / "thumbnails")
-    assert [getattr(other.cover(400, width), "content", None) for width in (101, 200)] == [
+    other = Pictures(cache, tmp_path / "thumbnails")
+    assert [getattr(other.picture(400, width), "content", None) for width in (101, 200)] == [
         kept.read_bytes()
     ] * 2
     kept.unlink()
-    assert other.cover(400, 200) is not None
+    assert other.picture(400, 200) is not None
     assert not kept.exists(), "it was in memory"
     assert other.found == {"folder": 1, "memory": 2}
 
 
 def test_memory_is_bounded(cache: ShardStore, tmp_path: Path) -> None:
-    covers = Covers(cache, tmp_path / "thumbnails", memory_bytes=5_000)
-    sizes = [len(cover.content) for n in range(1, 100) if (cover := covers.cover(n, 100))]
+    covers = Pictures(cache, tmp_path / "thumbnails", memory_bytes=5_000)
+    sizes = [len(cover.content) for n in range(1, 100) if (cover := covers.picture(n, 100))]
     assert sum(sizes) > 20_000
-    assert sum(len(cover.content) for cover in covers._memory._covers.values()) <= 5_000
+    assert sum(len(cover.content) for cover in covers._memory._pictures.values()) <= 5_000
 
 
 @pytest.mark.parametrize(
