@@ -52,7 +52,7 @@ class Work:
     `measure` says what its time grows with. `pieces` is how many files are read whole, a task for each, where the
     input cannot be split elsewhere. `rows_per_task` is what a killed run may lose of a stage that keeps each task's
     rows; 0 sets no limit. `worker_bytes` is what each Python worker holds besides its rows, as a loaded model.
-    `kind` is what else the time of a row depends on, as the model.
+    `kind` is what else the time of a row depends on, as the model, and `gflop` what that takes for each row.
     """
 
     rows: int
@@ -62,6 +62,7 @@ class Work:
     rows_per_task: int = 0
     worker_bytes: int = 0
     kind: str = ""
+    gflop: float = 0.0
 
     @property
     def units(self) -> int:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from booksearch_assets.tables.lake import Lake
@@ -29,6 +29,7 @@ class Place(StrEnum):
 
     LOCAL = "local"
     EMR = "emr"
+    SAGEMAKER = "sagemaker"
 
 
 class Measure(StrEnum):
@@ -70,13 +71,13 @@ class RateName:
         return "/".join(filter(None, ("_rates", self.place, self.stage, self.kind))) + ".json"
 
 
-def rate_of(name: RateName, lake: Lake | None, units: int) -> Rate:
-    """The rate that the last run left, for a run of so many units.
+def rate_of(name: RateName, lake: Lake | None, units: int, gflop: float = 0.0) -> Rate:
+    """The rate that the last run left, for a run of so many units. `gflop` is what a model takes for each of them.
 
     The default one where no run has left any, or only one so small that the default was measured over more: what a
     few rows took was mostly the start of it.
     """
-    kept, default = _kept(name, lake) if lake else None, default_rate(name.stage)
+    kept, default = _kept(name, lake) if lake else None, default_rate(name.stage, gflop)
     if kept is None or (units > _REACH * kept.units and kept.units < default.units):
         return default
     return kept
@@ -99,9 +100,30 @@ def _kept(name: RateName, lake: Lake) -> Rate | None:
 
 
 @lru_cache
-def default_rate(stage: str) -> Rate:
-    """The rate of `rates.json`, which every stage has; one of another stage is taken for a stage that it lacks."""
-    table = json.loads(files("booksearch_assets.compute").joinpath("rates.json").read_text("utf-8"))
-    rates = table["stages"]
-    rate = Rate(**rates.get(stage, rates["filtered_fiction"]))
-    return replace(rate, source=f"a default {rate.source}")
+def default_rate(stage: str, gflop: float = 0.0) -> Rate:
+    """The rate of `rates.json`, which every stage has; one of another stage is taken for a stage that it lacks.
+
+    A stage that runs a model was measured with one of them: `gflop` is what the model in use takes for each row, and 0
+    that it is the measured one. What a row takes besides, as decoding, is the same for each model.
+    """
+    rates = _table()["stages"]
+    values = dict(rates.get(stage, rates["filtered_fiction"]))
+    measured, besides = values.pop("gflop", 0.0), values.pop("besides_model", 0.0)
+    rate = Rate(**values)
+    source = f"a default {rate.source}"
+    if not gflop or not measured or gflop == measured:
+        return replace(rate, source=source)
+    in_model = (rate.core_seconds - besides) * gflop / measured
+    source += f", reckoned for {gflop:.3g} GFLOP a row instead of {measured:.3g}"
+    return replace(rate, core_seconds=besides + in_model, source=source)
+
+
+def seconds_per_gflop() -> float:
+    """What a core takes for a gigaflop of a model, by the default rate."""
+    embedding = _table()["stages"]["image_embeddings"]
+    return float((embedding["core_seconds"] - embedding["besides_model"]) / embedding["gflop"])
+
+
+def _table() -> dict[str, Any]:
+    content = files("booksearch_assets.compute").joinpath("rates.json").read_text("utf-8")
+    return dict(json.loads(content))

@@ -185,7 +185,7 @@ class SparkLauncher(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
         offer = self.offer(wishes)
         name = RateName(stage, offer.place, work.kind)
         try:
-            plan = plan_spark(work, rate_of(name, lake, work.units), offer, wishes)
+            plan = plan_spark(work, rate_of(name, lake, work.units, work.gflop), offer, wishes)
         except NoRoom as error:
             raise dg.Failure(f"{stage} was not started: {error}", allow_retries=False) from error
         planned = planned_figures(plan, self.predicted_cost(plan))
