@@ -417,7 +417,7 @@ def _say_bundle(bundle: Any) -> None:
 
 @main.group()
 def sample() -> None:
-    """The sample world: dumps, covers, a local service and a small model, all made here."""
+    """The sample world: dumps, covers, products, a local service and a small model, all made here."""
 
 
 @sample.command("write")
@@ -433,11 +433,26 @@ def sample_write(folder: Path, editions: int, seed: int, release: int) -> None:
     write_world(folder, editions, seed, release)
 
 
+@sample.command("products")
+@click.option(
+    "--folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where it is written."
+)
+@click.option("--listings", default=800, show_default=True, type=click.IntRange(40, 1_000_000))
+@click.option("--seed", default=0, show_default=True)
+@click.option("--originals", is_flag=True, help="Paint the photos in their own size as well.")
+@_explained
+def sample_products(folder: Path, listings: int, seed: int, originals: bool) -> None:
+    """Write a release of products into a folder: listings, images.csv and photos, as ABO publishes them."""
+    from booksearch_assets.sample.commands import write_products
+
+    write_products(folder, listings, seed, originals)
+
+
 @sample.command("serve")
 @click.option("--port", type=int, help="Loopback port; BOOKSEARCH_SAMPLE_PORT by default.")
 @_explained
 def sample_serve(port: int | None) -> None:
-    """Serve the sample world's dumps and covers on loopback until stopped."""
+    """Serve the sample world's dumps, covers and products on loopback until stopped."""
     from booksearch_assets.sample.commands import serve_world
 
     serve_world(Settings.from_environment(), port)

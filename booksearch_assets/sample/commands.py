@@ -42,14 +42,43 @@ def write_world(folder: Path, editions: int, seed: int, release: int) -> None:
     Console().print(str(write_queries(world, folder)), highlight=False)
 
 
+def write_products(folder: Path, listings: int, seed: int, originals: bool) -> None:
+    """Write a release of products as ABO publishes them, and its queries with known answers."""
+    from booksearch_assets.abo.images import ImageSize
+    from booksearch_assets.sample.product_release import write_release
+    from booksearch_assets.sample.products import ProductWorld
+    from booksearch_assets.sample.service import write_product_queries
+
+    world = ProductWorld(seed=seed, listings=listings)
+    sizes = (ImageSize.SMALL, ImageSize.ORIGINAL) if originals else (ImageSize.SMALL,)
+    with _bar() as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what)
+            bar.update(tasks[what], completed=done, total=total)
+
+        release = write_release(world, folder, sizes, show)
+    for path, lines in release.counts.items():
+        Console().print(f"{folder / path}: {lines.total():,} lines", highlight=False)
+    Console().print(str(write_product_queries(world, folder)), highlight=False)
+
+
 def serve_world(settings: Settings, port: int | None) -> None:
     """Serve the settings' world until stopped."""
+    from booksearch_assets.sample.product_site import ServedProducts
+    from booksearch_assets.sample.products import ProductWorld
     from booksearch_assets.sample.server import ServerOptions, serve
 
     world = World(
         seed=settings.sample_seed, editions=settings.sample_editions, release=settings.sample_release
     )
-    options = ServerOptions(releases=tuple(range(world.release + 1)))
+    products = ProductWorld(seed=settings.sample_seed, listings=settings.sample_products)
+    options = ServerOptions(
+        releases=tuple(range(world.release + 1)),
+        products=ServedProducts(products, settings.sample_products_folder),
+    )
     serve(world, settings.sample_folder, settings.sample_port if port is None else port, options)
 
 

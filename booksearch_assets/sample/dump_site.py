@@ -9,7 +9,6 @@ gives, even where its files are not all there yet.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from pathlib import Path
 from aiohttp import web
 
 from booksearch_assets.sample.cover_service import other_host
-from booksearch_assets.sample.dumps import DumpFile, Progress, replacing, write_dump
+from booksearch_assets.sample.dumps import DumpFile, Progress, claim, write_dump
 from booksearch_assets.sample.world import World
 
 # Raise it when the dumps of a world come out otherwise than before: folders of older ones are then refused.
@@ -51,26 +50,13 @@ def prepare_dumps(
         ValueError: where the folder holds the dumps of another world.
     """
     identity = {"generation": GENERATION, **replace(world, release=0).parameters}
-    _claim(folder / _IDENTITY, identity)
+    claim(folder / _IDENTITY, identity)
     worlds = [replace(world, release=release) for release in releases]
     for at_release in worlds:
         item = folder / f"ol_dump_{at_release.date}"
         if not all((item / file.name_of(at_release.date)).exists() for file in DumpFile):
             write_dump(at_release, item, progress=progress, workers=workers)
     return {at_release.release: at_release.date for at_release in worlds}
-
-
-def _claim(path: Path, identity: Mapping[str, object]) -> None:
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as unfinished:
-            unfinished.write_text(json.dumps(identity, indent=1))
-    found = json.loads(path.read_text())
-    if found != identity:
-        raise ValueError(
-            f"{path.parent} holds the dumps of another sample world: expected {identity}, found {found}; "
-            "choose another folder, or delete this one"
-        )
 
 
 class DumpSite:

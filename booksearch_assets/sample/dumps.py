@@ -168,6 +168,20 @@ def replacing(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
+def claim(path: Path, identity: Mapping[str, object]) -> None:
+    """Say in `path` which sample world its folder holds. Raises ValueError where it holds another one already."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as unfinished:
+            unfinished.write_text(json.dumps(identity, indent=1))
+    found = json.loads(path.read_text())
+    if found != identity:
+        raise ValueError(
+            f"{path.parent} holds another sample world: expected {identity}, found {found}; "
+            "choose another folder, or delete this one"
+        )
+
+
 def _edition_lines(world: World, index: int) -> Lines:
     # An older revision stands in another bucket than the newest, as likely before it as after it.
     if index and _has_older(world, index - 1) and world.exists(index - 1):

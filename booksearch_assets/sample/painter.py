@@ -10,6 +10,7 @@ import colorsys
 import io
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -40,10 +41,12 @@ _CREAM: RGB = (255, 248, 232)
 _SUPERSAMPLING = 2
 
 Palette = dict[Tone, tuple[int, int, int, int]]
+Finish = Callable[[Image.Image], Image.Image]
+"""Gives the surface of a motif's patch, an RGBA square, its texture; the outline stays as it is."""
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """Where a motif's square stands: centre and side in pixels, turn in degrees."""
 
     x: float
@@ -62,7 +65,7 @@ def paint(scene: Scene, title: str, author: str, height: int = 500, text: bool =
     width = round(height * 2 / 3)
     layout = LAYOUTS[scene.layout]
     rng = stable_rng("painter", scene.jitter)
-    colour = _varied(COLOUR_VALUES[scene.colour], rng)
+    colour = varied(COLOUR_VALUES[scene.colour], rng)
     places = _places(scene, layout.stage, width, height, rng)
     large = (width * _SUPERSAMPLING, height * _SUPERSAMPLING)
     backdrop = paint_backdrop(
@@ -71,9 +74,9 @@ def paint(scene: Scene, title: str, author: str, height: int = 500, text: bool =
     cover = backdrop.reduce(_SUPERSAMPLING)
     dark = AIRS[scene.weather].dark
     if scene.companion:
-        _place_motif(cover, scene.companion, places[1], _companion_palette(), dark)
-    _place_motif(
-        cover, scene.motif, places[0], _palette(scene.colour, colour), dark and scene.colour != "white"
+        place_motif(cover, scene.companion, places[1], _companion_palette(), dark)
+    place_motif(
+        cover, scene.motif, places[0], palette_of(scene.colour, colour), dark and scene.colour != "white"
     )
     if text:
         set_lettering(cover, layout, title, author, _accent(colour, layout.dark))
@@ -87,7 +90,7 @@ def cover_jpeg(scene: Scene, title: str, author: str, height: int = 500, quality
     return file.getvalue()
 
 
-def _varied(colour: RGB, rng: random.Random) -> RGB:
+def varied(colour: RGB, rng: random.Random) -> RGB:
     """The colour with hue, saturation and value moved so little that its name stays the same."""
     hue, saturation, value = colorsys.rgb_to_hsv(*(c / 255 for c in colour))
     hue += rng.uniform(-0.012, 0.012)
@@ -96,7 +99,8 @@ def _varied(colour: RGB, rng: random.Random) -> RGB:
     return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue % 1.0, saturation, value))  # type: ignore[return-value]
 
 
-def _palette(name: str, colour: RGB) -> Palette:
+def palette_of(name: str, colour: RGB) -> Palette:
+    """What each tone of a motif is painted with, where it has the colour of that name."""
     tones = {
         Tone.FILL: colour,
         Tone.LIGHT: mix(colour, _WHITE, 0.32),
@@ -136,7 +140,7 @@ def _accent(colour: RGB, on_dark: bool) -> RGB:
     return (196, 190, 178) if not on_dark and brightness > 225 else colour
 
 
-def _places(scene: Scene, stage: Box, width: int, height: int, rng: random.Random) -> tuple[_Place, ...]:
+def _places(scene: Scene, stage: Box, width: int, height: int, rng: random.Random) -> tuple[Place, ...]:
     """The place of the motif, and of its companion if there is one, inside the stage."""
     left, top, right, bottom = stage.on(width, height)
     room_x, room_y = right - left, bottom - top
@@ -150,7 +154,7 @@ def _places(scene: Scene, stage: Box, width: int, height: int, rng: random.Rando
         side = min(side, room_x, room_y)
         x = centre_x + drift_x * min(0.05 * width, (room_x - side) / 2)
         y = centre_y + drift_y * min(0.05 * height, (room_y - side) / 2)
-        return (_Place(x, y, side, turns[0], mirrors[0]),)
+        return (Place(x, y, side, turns[0], mirrors[0]),)
     small, gap = side * 0.55, side * 0.06
     if scene.relation == "beside":
         shrink = min(1.0, room_x / (side + gap + small))
@@ -161,8 +165,8 @@ def _places(scene: Scene, stage: Box, width: int, height: int, rng: random.Rando
             main_x, other_x = 2 * centre_x - main_x, 2 * centre_x - other_x
         y = centre_y + drift_y * 0.04 * height
         return (
-            _Place(main_x, y, side, turns[0], mirrors[0]),
-            _Place(other_x, y + drift_x * 0.15 * side, small, turns[1], mirrors[1]),
+            Place(main_x, y, side, turns[0], mirrors[0]),
+            Place(other_x, y + drift_x * 0.15 * side, small, turns[1], mirrors[1]),
         )
     shrink = min(1.0, room_y / (side + gap + small))
     side, small, gap = side * shrink, small * shrink, gap * shrink
@@ -172,27 +176,34 @@ def _places(scene: Scene, stage: Box, width: int, height: int, rng: random.Rando
         main_y, other_y = 2 * centre_y - main_y, 2 * centre_y - other_y
     x = centre_x + drift_x * 0.06 * width
     return (
-        _Place(x, main_y, side, turns[0], mirrors[0]),
-        _Place(x + drift_y * 0.08 * width, other_y, small, turns[1], mirrors[1]),
+        Place(x, main_y, side, turns[0], mirrors[0]),
+        Place(x + drift_y * 0.08 * width, other_y, small, turns[1], mirrors[1]),
     )
 
 
-def _place_motif(
-    cover: Image.Image, motif: str, place: _Place, palette: Palette, light_outline: bool
+def place_motif(
+    picture: Image.Image,
+    motif: str,
+    place: Place,
+    palette: Palette,
+    light_outline: bool = False,
+    finish: Finish | None = None,
 ) -> None:
-    """Draw a motif on the cover with an outline that sets it off from any backdrop."""
+    """Draw a motif on a picture with an outline that sets it off from any backdrop. `finish` goes over its surface."""
     rim = max(1.0, 0.018 * place.side)
     reach = math.ceil(place.side * 0.62 + 2 * rim)
     left, top = math.floor(place.x) - reach, math.floor(place.y) - reach
     patch = _motif_patch(motif, place, palette, (left, top), 2 * reach)
     mask = patch.getchannel("A")
+    if finish:
+        patch = finish(patch)
     fill = palette[Tone.FILL]
     outline = _CREAM if light_outline or max(fill[:3]) < 60 else (34, 30, 42)
     rim_mask = mask.filter(ImageFilter.GaussianBlur(rim * 0.75)).point(
         _rim_opacity(round(max(5.0, 3.5 * rim)))
     )
-    cover.paste(outline, (left, top), rim_mask)
-    cover.paste(patch, (left, top), mask)
+    picture.paste(outline, (left, top), rim_mask)
+    picture.paste(patch, (left, top), mask)
 
 
 @cache
@@ -202,7 +213,7 @@ def _rim_opacity(slope: int) -> list[int]:
 
 
 def _motif_patch(
-    motif: str, place: _Place, palette: Palette, origin: tuple[int, int], side: int
+    motif: str, place: Place, palette: Palette, origin: tuple[int, int], side: int
 ) -> Image.Image:
     """The motif alone on a transparent square of `side` pixels whose corner stands at `origin`. RGBA."""
     drawing = drawing_of(motif)

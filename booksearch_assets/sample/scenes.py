@@ -120,11 +120,16 @@ class Scene:
     def caption(self) -> str:
         """The true caption: every fact of the scene once, in canonical words."""
         return " ".join(
-            [_article(f"{self.colour} {self.motif}"), *self._companion_words(), self.setting, self.weather]
+            [
+                with_article(f"{self.colour} {self.motif}"),
+                *self._companion_words(),
+                self.setting,
+                self.weather,
+            ]
         )
 
     def _companion_words(self) -> list[str]:
-        return [f"{self.relation} {_article(self.companion)}"] if self.companion and self.relation else []
+        return [f"{self.relation} {with_article(self.companion)}"] if self.companion and self.relation else []
 
 
 LAYOUTS = 6
@@ -170,9 +175,9 @@ def free_caption(scene: Scene, rng: random.Random) -> str:
     subject = say(MOTIFS, scene.motif)
     if rng.random() < 0.7:
         subject = f"{say(COLOURS, scene.colour)} {subject}"
-    words = [_article(subject) if rng.random() < 0.8 else subject]
+    words = [with_article(subject) if rng.random() < 0.8 else subject]
     if scene.companion and rng.random() < 0.75:
-        companion = _article(say(MOTIFS, scene.companion))
+        companion = with_article(say(MOTIFS, scene.companion))
         words.append(f"{scene.relation} {companion}" if rng.random() < 0.8 else f"and {companion}")
     tail = [say(SETTINGS, scene.setting)] * (rng.random() < 0.65) + [say(WEATHER, scene.weather)] * (
         rng.random() < 0.65
@@ -181,5 +186,6 @@ def free_caption(scene: Scene, rng: random.Random) -> str:
     return " ".join(words + tail)
 
 
-def _article(noun: str | None) -> str:
+def with_article(noun: str | None) -> str:
+    """The noun with "a" or "an" before it."""
     return f"{'an' if noun and noun[0] in 'aeiou' else 'a'} {noun}"

@@ -1,7 +1,7 @@
-"""The sample server: the covers service and the dumps site of a sample world on one local port.
+"""The sample server: covers, dumps and products of the sample world on one local port.
 
 Belongs here: the socket, the thread or process it runs in, and the counts of what was asked. Does not: the answers
-(`cover_service`, `dump_site`).
+(`cover_service`, `dump_site`, `product_site`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from aiohttp import web
 from booksearch_assets.sample.cover_service import CoverOptions, CoverService
 from booksearch_assets.sample.dump_site import DumpOptions, DumpSite, prepare_dumps
 from booksearch_assets.sample.dumps import Progress
+from booksearch_assets.sample.product_release import write_metadata
+from booksearch_assets.sample.product_site import ProductSite, ServedProducts
 from booksearch_assets.sample.world import World
 
 _LOOPBACK = "127.0.0.1"
@@ -29,18 +31,19 @@ _START_SECONDS = 30
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """What the server does: how covers and dumps behave, and which releases of the world it has."""
+    """What the server does: how covers and dumps behave, which releases of the world it has, which products if any."""
 
     covers: CoverOptions = field(default_factory=CoverOptions)
     dumps: DumpOptions = field(default_factory=DumpOptions)
     releases: tuple[int, ...] = (0,)
+    products: ServedProducts | None = None
 
 
 @dataclass
 class ServerStats:
     """Answers so far by (kind, status), and the most requests for covers that came in one second of the clock.
 
-    Kinds: cover, archived-cover, dump-link, dump-list, dump, unknown.
+    Kinds: cover, archived-cover, dump-link, dump-list, dump, product-metadata, product-photo, unknown.
     """
 
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -62,11 +65,12 @@ class ServerStats:
 class SampleServer:
     """A server of `world` in a thread of its own, on loopback: `with SampleServer(world, folder) as server: ...`.
 
-    Dumps that `folder` does not hold yet are written on entering. `port` 0 takes a free one; `url` says which.
+    Without a world it has the products of the options alone. Dumps that `folder` does
+    not hold yet, and the listings of products, are written on entering. `port` 0 takes a free one; `url` says which.
     """
 
     def __init__(
-        self, world: World, folder: Path, port: int = 0, options: ServerOptions | None = None
+        self, world: World | None, folder: Path, port: int = 0, options: ServerOptions | None = None
     ) -> None:
         self.stats = ServerStats()
         self._world = world
@@ -85,7 +89,7 @@ class SampleServer:
         return f"http://{_LOOPBACK}:{self._port}"
 
     def __enter__(self) -> SampleServer:
-        prepare_dumps(self._world, self._folder, self._options.releases)
+        _prepare(self._world, self._folder, self._options)
         self._thread.start()
         if not self._ready.wait(_START_SECONDS):
             raise TimeoutError(f"the sample server did not start within {_START_SECONDS} s")
@@ -131,10 +135,10 @@ def serve(
 
     Raises:
         OSError: where the port is taken.
-        ValueError: where `folder` holds the dumps of another world.
+        ValueError: where `folder` holds another world.
     """
     options = options or ServerOptions()
-    prepare_dumps(world, folder, options.releases, progress)
+    _prepare(world, folder, options, progress)
 
     async def run() -> None:
         stopping = asyncio.Event()
@@ -153,8 +157,17 @@ def serve(
     asyncio.run(run())
 
 
+def _prepare(
+    world: World | None, folder: Path, options: ServerOptions, progress: Progress | None = None
+) -> None:
+    if world:
+        prepare_dumps(world, folder, options.releases, progress)
+    if options.products:
+        write_metadata(options.products.world, options.products.folder)
+
+
 async def _run(
-    world: World,
+    world: World | None,
     folder: Path,
     port: int,
     options: ServerOptions,
@@ -163,10 +176,16 @@ async def _run(
     ready: Callable[[int], None],
 ) -> None:
     """Answer on `port` until `stopping` is set; `ready` is told the port."""
-    covers = CoverService(world, options.covers)
     application = web.Application()
     _count_in(stats, application)
-    application.add_routes([*covers.routes(), *DumpSite(folder, options.dumps).routes()])
+    painters: list[CoverService | ProductSite] = []
+    if world:
+        painters.append(CoverService(world, options.covers))
+        application.add_routes(DumpSite(folder, options.dumps).routes())
+    if options.products:
+        painters.append(ProductSite(options.products))
+    for painter in painters:
+        application.add_routes(painter.routes())
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -176,7 +195,8 @@ async def _run(
         await stopping.wait()
     finally:
         await runner.cleanup()
-        covers.close()
+        for painter in painters:
+            painter.close()
 
 
 def _count_in(stats: ServerStats, application: web.Application) -> None:

@@ -326,7 +326,7 @@ def test_content_length_may_promise_too_much(folder: Path) -> None:
 
 
 def test_folders_of_another_world_are_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"holds the dumps of another sample world.*choose another folder"):
+    with pytest.raises(ValueError, match=r"holds another sample world.*choose another folder"):
         prepare_dumps(replace(WORLD, seed=6), folder)
 
 
