@@ -23,7 +23,7 @@ MAX_AGE_DAYS = 45
 def books_checks(catalogue: Catalogue) -> Sequence[dg.AssetChecksDefinition]:
     dump = [*dump_rules(), freshness_rule(MAX_AGE_DAYS)]
     return [
-        *(build_checks(catalogue, dump_table(kind), dump) for kind in KINDS),
-        build_checks(catalogue, EDITIONS.name, table_rules(EDITIONS)),
+        *(build_checks(dump_table(kind), dump) for kind in KINDS),
+        build_checks(EDITIONS.name, table_rules(EDITIONS)),
         *catalogue_checks(catalogue),
     ]

@@ -20,9 +20,9 @@ from booksearch_assets.checks.tables import table_rules
 def catalogue_checks(catalogue: Catalogue) -> Sequence[dg.AssetChecksDefinition]:
     items, urls, images = catalogue.items, catalogue.urls, catalogue.images
     return [
-        build_checks(catalogue, items.name, table_rules(items)),
-        build_checks(catalogue, urls.name, table_rules(urls)),
-        build_checks(catalogue, images.name, [*table_rules(images), *images_rules()]),
-        build_checks(catalogue, catalogue.embeddings(1).name, embeddings_rules(catalogue)),
-        build_checks(catalogue, catalogue.collection, collection_rules(catalogue)),
+        build_checks(items.name, table_rules(items)),
+        build_checks(urls.name, table_rules(urls)),
+        build_checks(images.name, [*table_rules(images), *images_rules()]),
+        build_checks(catalogue.embeddings(1).name, embeddings_rules(catalogue)),
+        build_checks(catalogue.collection, collection_rules(catalogue)),
     ]

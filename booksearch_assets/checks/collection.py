@@ -83,7 +83,7 @@ def _quality_not_below_live(scope: Scope, catalogue: Catalogue) -> Outcome:
     candidate = scope.commits[0].facts["collection"]
     with scope.vector_store.open() as store:
         version = VectorSystem(*open_version(store, candidate, scope.model.encoder_of))
-        queries = query_sets(version.index, scope.service.known_items, QUALITY_QUERIES)
+        queries = query_sets(version.index, scope.pictures.of(catalogue.name).known_items, QUALITY_QUERIES)
         answers = answers_of(version, queries)
         live = store.published(catalogue.alias)
         if live is None:

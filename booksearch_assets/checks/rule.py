@@ -10,12 +10,11 @@ from typing import Any
 
 import dagster as dg
 
-from booksearch_assets.assets.catalogue import Catalogue
 from booksearch_assets.assets.reporting import markdown_table
 from booksearch_assets.automation.partitions import RANGE_END, RANGE_START
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
-from booksearch_assets.resources.pictures import PictureService, PictureServicesResource
+from booksearch_assets.resources.pictures import PictureServicesResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.lake import Lake
@@ -32,7 +31,7 @@ class Scope:
     commits: list[Commit]
     model: ModelResource
     vector_store: VectorStoreResource
-    service: PictureService
+    pictures: PictureServicesResource
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Rule:
     by_partition: bool = False
 
 
-def build_checks(catalogue: Catalogue, table: str, rules: Sequence[Rule]) -> dg.AssetChecksDefinition:
+def build_checks(table: str, rules: Sequence[Rule]) -> dg.AssetChecksDefinition:
     """The asset checks of the asset whose data is the lake table `table`."""
     asset = dg.AssetKey(table.split("/"))
     by_name = {rule.name: rule for rule in rules}
@@ -83,8 +82,7 @@ def build_checks(catalogue: Catalogue, table: str, rules: Sequence[Rule]) -> dg.
         commits = [
             commit for commit in (store.current(table, partition) for partition in partitions) if commit
         ]
-        service = pictures.of(catalogue.name)
-        scope = Scope(store, commits, model, vector_store, service)
+        scope = Scope(store, commits, model, vector_store, pictures)
         for key in sorted(context.selected_asset_check_keys):
             rule = by_name[key.name]
             if commits:

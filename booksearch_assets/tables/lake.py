@@ -268,7 +268,7 @@ class Lake:
         return files
 
     def _list(self, folder: str, suffix: str) -> list[str]:
-        infos = self.filesystem.get_file_info(pafs.FileSelector(self.location(folder), allow_not_found=True))
+        infos = entries(self.filesystem, self.location(folder))
         return [i.base_name.removesuffix(suffix) for i in infos if i.is_file and i.base_name.endswith(suffix)]
 
     def _local(self, uri: str) -> str:
@@ -373,6 +373,16 @@ class PendingVersion:
             commit = replace(commit, data_version=rows_fingerprint(content, contract))
         self.lake._commit(commit)
         return commit
+
+
+def entries(filesystem: pafs.FileSystem, folder: str) -> list[pafs.FileInfo]:
+    """What is in a folder, nothing where it is not there."""
+    selector = pafs.FileSelector(folder, allow_not_found=True)
+    try:
+        return filesystem.get_file_info(selector)
+    except FileNotFoundError:
+        # Arrow says so of a folder that was not there when it was opened, and is by now.
+        return filesystem.get_file_info(selector)
 
 
 def version_name(begun: datetime, token: str) -> str:

@@ -16,11 +16,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from booksearch_assets.tables.contract import Table
-from booksearch_assets.tables.lake import Lake
+from booksearch_assets.tables.lake import Lake, entries
 
 _STAMP = "%Y%m%dT%H%M%S%f"
 
@@ -79,7 +78,7 @@ class ShardStore:
 
     def shards(self) -> list[str]:
         """Names of the finished shards, oldest first."""
-        infos = self._lake.filesystem.get_file_info(pafs.FileSelector(self._folder, allow_not_found=True))
+        infos = entries(self._lake.filesystem, self._folder)
         return sorted(i.base_name.removesuffix(".parquet") for i in infos if i.base_name.endswith(".parquet"))
 
     def keys_since(self, moment: datetime) -> pa.ChunkedArray:

@@ -46,7 +46,7 @@ def test_it_launches_all_years_of_the_newest_dump(instance: dg.DagsterInstance) 
 def test_it_leaves_a_month_out_while_a_run_of_the_catalogue_is_in_progress(
     instance: dg.DagsterInstance,
 ) -> None:
-    instance.add_run(dg.DagsterRun(job_name="checks", status=dg.DagsterRunStatus.STARTED))
+    instance.add_run(dg.DagsterRun(job_name="books_checks", status=dg.DagsterRunStatus.STARTED))
     assert isinstance(evaluate(instance), dg.RunRequest)
     run = instance.add_run(dg.DagsterRun(job_name="books", status=dg.DagsterRunStatus.STARTED))
     assert f"run {run.run_id} of books is started; rebuilds again next month" in str(evaluate(instance))

@@ -261,7 +261,7 @@ def test_a_run_that_was_ended_for_its_length_is_launched_again(watch: Watch, day
 
 def test_any_run_of_the_catalogue_is_waited_for_and_no_other(watch: Watch) -> None:
     request = dg.RunRequest()
-    checks = watch.run(request, Status.STARTED, job="checks")
+    checks = watch.run(request, Status.STARTED, job="books_checks")
     launched(watch)
     backfill = watch.run(request, Status.STARTED, job="__ASSET_JOB", assets=["books/cover_images"])
     assert f"run {backfill.run_id} of books is started; looks again after it" in skipped(watch)

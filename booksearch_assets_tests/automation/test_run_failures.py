@@ -83,7 +83,7 @@ DEFS = dg.Definitions(
     asset_checks=[self_match],
     jobs=[
         dg.define_asset_job("books"),
-        dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks()),
+        dg.define_asset_job("books_checks", selection=dg.AssetSelection.all_asset_checks()),
     ],
 )
 
@@ -171,8 +171,8 @@ def test_a_blocking_check_is_resumed_from_its_asset(instance: dg.DagsterInstance
 
 
 def test_checks_alone_are_resumed_as_checks(instance: dg.DagsterInstance) -> None:
-    report = report_of(instance, failed_run(instance, "books__collection_self_match", {}, job="checks"))
-    assert (report.job, report.partitions, report.resume) == ("checks", "", "booksearch checks")
+    report = report_of(instance, failed_run(instance, "books__collection_self_match", {}, job="books_checks"))
+    assert (report.job, report.partitions, report.resume) == ("books_checks", "", "booksearch checks")
 
 
 def test_a_run_that_died_before_its_first_step(instance: dg.DagsterInstance) -> None:
@@ -192,7 +192,7 @@ def test_the_real_command_line_takes_the_command(instance: dg.DagsterInstance, s
     words = shlex.split(report_of(instance, failed_run(instance, step)).resume)
     assert words[:2] == ["booksearch", "materialize"]
     with materialize.make_context("materialize", words[2:]) as context:
-        assert parse_partitions(context.params["years"]) == ("2014", "2018")
+        assert parse_partitions(context.params["partitions"]) == ("2014", "2018")
         select_assets(build_defs(Settings.from_environment({})), context.params["assets"])
 
 

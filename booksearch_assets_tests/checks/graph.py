@@ -14,6 +14,8 @@ from booksearch_assets.checks.rule import Rule, build_checks
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
+from booksearch_assets.resources.pictures import PictureServicesResource
+from booksearch_assets.resources.product_release import ProductReleaseResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.counts import Counts
@@ -80,7 +82,7 @@ def graph(
     """`made` has the rules as checks, and `after` is downstream of it."""
     executed: list[str] = []
 
-    @dg.asset(name="made", partitions_def=partitions)
+    @dg.asset(key=table.split("/"), partitions_def=partitions)
     def made() -> None:
         executed.append("made")
 
@@ -91,7 +93,7 @@ def graph(
     unused = "nothing"
     definitions = dg.Definitions(
         assets=[made, after],
-        asset_checks=[build_checks(CATALOGUE, table, rules)],
+        asset_checks=[build_checks(table, rules)],
         jobs=[
             dg.define_asset_job("everything", selection=dg.AssetSelection.all(include_sources=False)),
             dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks()),
@@ -100,7 +102,10 @@ def graph(
             "lake": LakeResource(root=lake.root),
             "model": ModelResource(folder=model or unused),
             "vector_store": VectorStoreResource(uri=unused),
-            "open_library": OpenLibraryResource(downloads=unused),
+            "pictures": PictureServicesResource(
+                books=OpenLibraryResource(downloads=unused),
+                products=ProductReleaseResource(root=unused, source=unused, downloads=unused),
+            ),
         },
         executor=dg.in_process_executor,
     )

@@ -148,7 +148,7 @@ def test_nothing_in_the_lake_passes_no_rule_and_says_what_to_do(lake: Lake) -> N
     assert [e.passed for e in found.values()] == [False] * 3
     assert figures(found["contract"]) == {
         "found": f"nothing of test/things is in the lake at {lake.root}",
-        "do": "materialise made",
+        "do": "materialise test/things",
     }
 
 

@@ -186,11 +186,11 @@ def test_the_checks_alone_hold_and_a_missing_table_fails_them(
     materialised: Materialised, tmp_path: Path
 ) -> None:
     deployment, _ = materialised
-    alone = deployment.run(job="checks")
+    alone = deployment.run(job="books_checks")
     assert alone.success
     assert failures(alone) == ""
     assert len(alone.get_asset_check_evaluations()) >= 30
-    empty = Deployment.of_sample(tmp_path / "nothing").run(job="checks")
+    empty = Deployment.of_sample(tmp_path / "nothing").run(job="books_checks")
     assert "books/editions:contract" in failures(empty)
 
 
@@ -259,7 +259,7 @@ def test_a_bad_vector_stops_before_the_collection_and_nothing_is_published(chang
     rows[0]["vector"] = [float("nan")] * len(rows[0]["vector"])
     schema = books.COVERS.vectors(commit.facts["dimension"]).schema
     pq.write_table(pa.Table.from_pylist(rows, schema), file)
-    result = changeable.run(job="checks")
+    result = changeable.run(job="books_checks")
     assert "books/cover_embeddings:unit_vectors" in failures(result)
     config = run_config([dg.AssetKey(["books", "collection"])], again=True)
     collected = changeable.run("books/collection", "books/search", config=config)
@@ -276,7 +276,7 @@ def test_a_version_whose_checks_never_ran_is_not_published(changeable: Deploymen
     result = changeable.run("books/search")
     assert not result.success
     assert "self_match has not run" in failures(result)
-    assert changeable.run(job="checks").success
+    assert changeable.run(job="books_checks").success
     assert changeable.run("books/search").success
 
 

@@ -213,6 +213,7 @@ def test_raw_dump(kill: Callable[..., Killed], prepared: Deployment) -> None:
     assert whole[RAW_DUMP[0]] == len(lake.resolve(RAW_DUMP[0]).facts["chunks"])
 
 
+@pytest.mark.system
 def test_editions(kill: Callable[..., Killed], prepared: Deployment) -> None:
     killed = kill(
         ["books/editions"], lambda d: len(files(d, "books/editions/_parsed/editions-*/*.parquet")) >= 4, again=True
@@ -274,6 +275,7 @@ def covers_at(deployment: Deployment, options: CoverOptions) -> SampleServer:
     return SampleServer(world, settings.sample_folder, settings.sample_port, ServerOptions(covers=options))
 
 
+@pytest.mark.system
 def test_cover_embeddings(kill: Callable[..., Killed], prepared: Deployment) -> None:
     def no_vector_yet(deployment: Deployment) -> None:
         shutil.rmtree(Path(deployment.settings.lake) / "_cache" / "vectors")
@@ -304,6 +306,7 @@ def vectors_in(deployment: Deployment) -> dict[int, Any]:
     return {row["cover_id"]: row["vector"] for row in rows}
 
 
+@pytest.mark.system
 def test_collection(kill: Callable[..., Killed], prepared: Deployment) -> None:
     def is_loading(deployment: Deployment) -> bool:
         return len(collections_of(deployment)) > len(collections_of(prepared))
@@ -317,6 +320,7 @@ def test_collection(kill: Callable[..., Killed], prepared: Deployment) -> None:
     assert in_collection(killed.deployment, made) == in_collection(prepared, live)
 
 
+@pytest.mark.system
 def test_search(kill: Callable[..., Killed], prepared: Deployment) -> None:
     def new_collection(deployment: Deployment) -> None:
         result = deployment.run("books/collection", config=op_config(["books/collection"], {"again": True}))
