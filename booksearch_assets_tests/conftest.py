@@ -32,8 +32,8 @@ _DEAR = {
 }
 """What is dear to make, a JVM with a graph, a server, and painted covers with their vectors, by how a test file asks for it."""
 
-_AWS = "emr"
-"""The folder whose tests share one service, which other tests of AWS would reset in between."""
+_FOLDERS = ("emr", "sagemaker")
+"""Folders whose tests share one service or container; other tests of AWS would reset the service in between."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -51,7 +51,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
         def _assign_work_unit(self, node: Any) -> None:
             # What takes longest begins first, so that no process is left alone with it at the end.
-            for group in reversed((*_DEAR, _AWS)):
+            for group in reversed((*_DEAR, *_FOLDERS)):
                 if group in self.workqueue:
                     self.workqueue.move_to_end(group, last=False)
             super()._assign_work_unit(node)
@@ -61,8 +61,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @lru_cache
 def _shared_group(file: Path) -> str | None:
-    if file.parent.name == "emr":
-        return _AWS
+    if file.parent.name in _FOLDERS:
+        return file.parent.name
     text = file.read_text()
     return next((group for group, asks in _DEAR.items() if asks.search(text)), None)
 

@@ -5,7 +5,6 @@ Belongs here: addresses, putting, listing, reading and deleting. Does not: what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,18 +40,19 @@ class ObjectFolder:
     def put(self, name: str, body: bytes) -> None:
         self.patience.call(self.client.put_object, Bucket=self.bucket, Key=f"{self.prefix}{name}", Body=body)
 
-    def keys(self) -> Iterator[str]:
+    def listing(self) -> list[str]:
         """The whole keys of all objects, sorted."""
         arguments: dict[str, Any] = {"Bucket": self.bucket, "Prefix": self.prefix}
+        keys: list[str] = []
         while True:
             page = self.patience.call(self.client.list_objects_v2, **arguments)
-            yield from (found["Key"] for found in page.get("Contents", []))
+            keys += [found["Key"] for found in page.get("Contents", [])]
             if not page.get("NextContinuationToken"):
-                return
+                return keys
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
     def read(self, key: str) -> bytes:
-        """An object by its whole key, as `keys` gives it."""
+        """An object by its whole key, as `listing` gives it."""
 
         def get_object() -> bytes:
             # The body too is read within one call: a connection may end half way.
@@ -60,9 +60,13 @@ class ObjectFolder:
 
         return self.patience.call(get_object)
 
+    def delete(self, key: str) -> None:
+        """Delete an object by its whole key, where it is there."""
+        self.patience.call(self.client.delete_object, Bucket=self.bucket, Key=key)
+
     def clear(self) -> None:
         """Delete every object."""
-        keys = list(self.keys())
+        keys = self.listing()
         for start in range(0, len(keys), _AT_ONCE):
             doomed = [{"Key": key} for key in keys[start : start + _AT_ONCE]]
             self.patience.call(

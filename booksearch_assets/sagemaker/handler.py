@@ -9,7 +9,8 @@ Belongs here: reading requests, what is refused and why, writing answers. Does n
 
 JSON and pictures are answered with `application/json`: {"bundle_id": ..., "dimension": ..., "vectors": [[...], ...]}, all
 or nothing. JSON Lines are answered with one line for each line: {"key": ..., "bundle_id": ..., "vector": [...]}, or
-{"key": ..., "error": ...} where the row has none. Rows are told apart by their keys, never by their place.
+{"key": ..., "error": ...} where the row has none, and with "reason" where its picture cannot be read (one of
+`clip.preprocess.Undecodable`). Rows are told apart by their keys, never by their place.
 
 Vectors are float32, L2-normalised, and written with the digits that give the same float32 back.
 """
@@ -27,7 +28,7 @@ import numpy as np
 import orjson
 
 from booksearch_assets.clip.encoder import IMAGE_BATCH_SIZE, DegenerateVectorError
-from booksearch_assets.clip.preprocess import UndecodableImage, decode_image
+from booksearch_assets.clip.preprocess import Undecodable, UndecodableImage, decode_image
 
 if TYPE_CHECKING:
     from booksearch_assets.clip.encoder import Encoder
@@ -53,10 +54,13 @@ class Limits:
 
 
 class Refused(Exception):
-    """A request, or a row of it, has no vector; `status` says whose fault that is, the message what to do."""
+    """A request, or a row of it, has no vector; `status` says whose fault that is, the message what to do.
 
-    def __init__(self, status: HTTPStatus, message: str) -> None:
-        self.status = status
+    `reason` is for counting the pictures that cannot be read, and None for all else.
+    """
+
+    def __init__(self, status: HTTPStatus, message: str, reason: Undecodable | None = None) -> None:
+        self.status, self.reason = status, reason
         super().__init__(message)
 
 
@@ -136,7 +140,8 @@ class Handler:
 
     def _line(self, key: str | None, vector: np.ndarray | Refused) -> bytes:
         if isinstance(vector, Refused):
-            return _dumps({"key": key, "error": str(vector)})
+            reason = {"reason": vector.reason} if vector.reason else {}
+            return _dumps({"key": key, "error": str(vector), **reason})
         return _dumps({"key": key, "bundle_id": self._encoder.bundle_id, "vector": vector})
 
     def _row(self, line: bytes, number: int) -> _Row:
@@ -203,7 +208,7 @@ class Handler:
                     decoded[row] = decode_image(content)
                 except UndecodableImage as error:
                     message = f"the picture cannot be read: {error}"
-                    vectors[row] = Refused(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+                    vectors[row] = Refused(HTTPStatus.UNPROCESSABLE_ENTITY, message, error.reason)
             vectors.update(
                 zip(decoded, _each(list(decoded.values()), self._encoder.encode_images), strict=True)
             )

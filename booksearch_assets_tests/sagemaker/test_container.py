@@ -7,7 +7,6 @@ import io
 import json
 import signal
 import socket
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from booksearch_assets.clip.bundle import Bundle
 from booksearch_assets.clip.encoder import Encoder
 from booksearch_assets.clip.preprocess import decode_image
 from booksearch_assets.sagemaker import endpoint as endpoint_module
@@ -34,34 +32,13 @@ from booksearch_assets.search.api.problems import say_problems
 from booksearch_assets.search.engine import ModelMismatch
 from booksearch_assets.search.query import Query, SearchMode
 from booksearch_assets.search.shell import open_live_search, open_search
-from booksearch_assets.settings import PACKAGE, Settings
+from booksearch_assets.settings import Settings
 from booksearch_assets_tests.sagemaker.container import Container, Loopback, looped_back, started
 from booksearch_assets_tests.search.painted import picture, publish_painted_books
 
-MODEL = PACKAGE / "sample" / "model"
 ENDPOINT = "booksearch-queries"
 TEXTS = ["a red door", "ships at sea", "two cats"]
 CLOSE = 1e-5
-
-
-@pytest.fixture(scope="module")
-def encoder() -> Encoder:
-    return Encoder.load(Bundle.open(MODEL), threads=1)
-
-
-@pytest.fixture(scope="module")
-def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    """One whose model was packed as docs/sagemaker.md says, and unpacked as SageMaker does."""
-    folder = tmp_path_factory.mktemp("model")
-    archive = folder / "model.tar.gz"
-    with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
-        packed.add(MODEL, ".")
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
-    archive.unlink()
-    with started(folder) as running:
-        running.wait_until_ready()
-        yield running
 
 
 @pytest.fixture
@@ -346,7 +323,7 @@ def test_a_container_without_a_model_ends_and_says_why(tmp_path: Path) -> None:
 
 
 def test_sigterm_stops_it_in_order(container: Container) -> None:
-    """The last of this file: the container is gone after it."""
+    """The last of this folder: the container is gone after it."""
     container.process.send_signal(signal.SIGTERM)
     _, log = container.process.communicate(timeout=60)
     assert container.process.returncode == 0, log
