@@ -78,13 +78,20 @@ BOOKS = SearchedCatalogue(
         NumberField(
             "years",
             "publish_year",
+            "year",
             "Published",
             "Years of publication, both included: 2015..2020, 2015.., ..2020 or 2015.",
             "2015..2020",
             counted=True,
         ),
         NumberField(
-            "pages", "pages", "Pages", "Number of pages, as years are given.", "100..300", counted=False
+            "pages",
+            "pages",
+            "pages",
+            "Pages",
+            "Number of pages, as years are given.",
+            "100..300",
+            counted=False,
         ),
     ),
     labels=(
@@ -96,6 +103,7 @@ BOOKS = SearchedCatalogue(
             "The whole name of one author; letter case, accents and punctuation do not matter.",
             "Jane Austen",
             Control.NAME,
+            said="by {}",
         ),
         LabelField(
             "subject",
@@ -114,6 +122,7 @@ BOOKS = SearchedCatalogue(
             "A MARC code of a language.",
             "eng",
             Control.CHOICE,
+            said="in {}",
             pattern="^[A-Za-z]{2,8}$",
             is_language=True,
         ),
@@ -139,7 +148,8 @@ BOOKS = SearchedCatalogue(
         images="covers",
         finds="what their covers show, and by title, author and subject",
         motto="Find the book by its cover.",
-        hint="what it shows, a title, an author",
+        label="What the cover shows, a title or an author",
+        placeholder="what it shows, a title, an author",
         examples=(
             "a lighthouse in a storm",
             "a red dragon above a castle",

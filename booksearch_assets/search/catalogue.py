@@ -37,10 +37,14 @@ class Control(StrEnum):
 
 @dataclass(frozen=True)
 class NumberField:
-    """A whole number in `column` that the filter `filter` gives a range of. Facets count its values if `counted`."""
+    """A whole number in `column` that the filter `filter` gives a range of. Facets count its values if `counted`.
+
+    `unit` is what one number is, for readers.
+    """
 
     filter: str
     column: str
+    unit: str
     caption: str
     description: str
     example: str
@@ -52,7 +56,8 @@ class LabelField:
     """Names that an item has any number of, in `column`, of which the filter `filter` wants one whole.
 
     `stored` is the column that is filtered by, since stores compare texts byte by byte: folded names, or `column` itself
-    where it holds codes in lower case. `pattern` is what a reader may ask for, where not everything.
+    where it holds codes in lower case. `pattern` is what a
+    reader may ask for, where not everything. `said` words a filter in use, with the value in braces.
     """
 
     filter: str
@@ -62,6 +67,7 @@ class LabelField:
     description: str
     example: str
     control: Control
+    said: str = "{}"
     pattern: str | None = None
     is_language: bool = False
 
@@ -96,7 +102,8 @@ class Wording:
     images: str
     finds: str
     motto: str
-    hint: str
+    label: str
+    placeholder: str
     examples: tuple[str, ...]
     templates: tuple[Template, ...]
     byline: tuple[Fact, ...]

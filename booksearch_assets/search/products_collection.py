@@ -69,6 +69,7 @@ PRODUCTS = SearchedCatalogue(
             "The whole name of a brand; letter case, accents and punctuation do not matter.",
             "Stone & Beam",
             Control.NAME,
+            said="by {}",
         ),
         LabelField(
             "type",
@@ -126,7 +127,8 @@ PRODUCTS = SearchedCatalogue(
         images="photos",
         finds="what their photos show, and by title, brand, type, colour and material",
         motto="Take a picture, find the product.",
-        hint="what it shows, a name, a brand",
+        label="What the photo shows, a name or a brand",
+        placeholder="what it shows, a name, a brand",
         examples=(
             "a red leather chair",
             "a blue phone case",

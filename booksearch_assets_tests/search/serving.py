@@ -14,17 +14,24 @@ import uvicorn
 
 from booksearch_assets.search.api.app import build_app
 from booksearch_assets.search.api.limits import ApiSettings
-from booksearch_assets.search.live import LiveSearch
+from booksearch_assets.search.api.searching import Searching
+from booksearch_assets.search.books_collection import BOOKS
+from booksearch_assets.search.catalogue import SearchedCatalogue
 from booksearch_assets.search.pictures import Pictures
 from booksearch_assets.settings import Settings
-from booksearch_assets.tables.books import COVERS
 
 
 @contextmanager
-def serving(live: LiveSearch, settings: Settings, api: ApiSettings | None = None) -> Iterator[str]:
-    """The address of a service over `live` and the covers of `settings`, for the time of the block."""
-    covers = Pictures(COVERS.bytes_cache(settings.lake, settings.source), settings.home / "thumbnails")
-    app = build_app(live, covers, tuple, api or ApiSettings())
+def serving(
+    live: Searching,
+    settings: Settings,
+    api: ApiSettings | None = None,
+    catalogue: SearchedCatalogue = BOOKS,
+) -> Iterator[str]:
+    """The address of a service over `live` and the pictures of `settings`, for the time of the block."""
+    cache = catalogue.pictures.bytes_cache(settings.lake, settings.source_of(catalogue.name))
+    pictures = Pictures(cache, settings.home / "thumbnails")
+    app = build_app(live, pictures, tuple, api or ApiSettings(), catalogue=catalogue)
     server = uvicorn.Server(uvicorn.Config(app, port=0, access_log=False, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()

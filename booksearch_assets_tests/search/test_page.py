@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from booksearch_assets.sample.scenes import scene_of
 from booksearch_assets.search.api.limits import ApiSettings
 from booksearch_assets.search.live import LiveSearch
 from booksearch_assets.search.shell import open_live_search
 from booksearch_assets.settings import Settings
+from booksearch_assets_tests.search.browsing import Visit, cards, grave_findings, keys
 from booksearch_assets_tests.search.painted import (
     COLLECTION,
     edition_key,
@@ -30,11 +27,8 @@ from booksearch_assets_tests.search.serving import serving
 
 BOOKS = 90
 PAGE = 36
-QUIET = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 WANTED = 7
 PHONE = {"width": 360, "height": 740}
-# Machines that test several things at a time are slow at times.
-expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")
@@ -55,45 +49,6 @@ def service(live: LiveSearch, settings: Settings) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.fail(
-            "the page is tested in Chromium, and there is no `chromium` on PATH; `make test` installs it as root on "
-            "Debian, elsewhere install it first"
-        )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=QUIET.split())
-        yield browser
-        browser.close()
-
-
-@dataclass
-class Visit:
-    """A reader's browser, which notes what should never happen. `said` are the lines on its console."""
-
-    context: BrowserContext
-    address: str
-    said: list[str] = field(default_factory=list)
-    elsewhere: list[str] = field(default_factory=list)
-
-    def open(self, address: str = "", **viewport: int) -> Page:
-        page = self.context.new_page()
-        page.set_default_timeout(20_000)
-        if viewport:
-            page.set_viewport_size(viewport)  # type: ignore[arg-type]
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("request", lambda request: self._note(request.url))
-        page.goto(self.address + address)
-        return page
-
-    def _note(self, url: str) -> None:
-        if urlsplit(url).netloc != urlsplit(self.address).netloc:
-            self.elsewhere.append(url)
-
-
 @pytest.fixture
 def visit(chromium: Browser, service: str) -> Iterator[Visit]:
     """A visit after which the console is empty and nobody but the service was asked."""
@@ -102,16 +57,6 @@ def visit(chromium: Browser, service: str) -> Iterator[Visit]:
     visit.context.close()
     assert visit.said == []
     assert visit.elsewhere == []
-
-
-def cards(page: Page) -> Locator:
-    return page.locator(".card:not(.waiting)")
-
-
-def keys(page: Page) -> list[str]:
-    """The edition keys shown, once the results are there."""
-    expect(page.locator("#grid")).to_have_attribute("aria-busy", "false")
-    return cards(page).locator(".book").evaluate_all("links => links.map(link => link.dataset.key)")
 
 
 def search(page: Page, text: str) -> None:
@@ -133,18 +78,6 @@ def drop_picture(page: Page, content: bytes) -> None:
     )
     page.dispatch_event("body", "drop", {"dataTransfer": transfer})
     expect(page).to_have_url(re.compile("image=here"))
-
-
-def grave_findings(page: Page, scheme: str) -> list[str]:
-    """What axe finds that keeps people from using the page, with the place. Only colours depend on the scheme."""
-    rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
-    found = Axe().run(page, options={"resultTypes": ["violations"], **rules}).response["violations"]
-    return [
-        f"{finding['id']} at {node['target']}: {node['failureSummary']}"
-        for finding in found
-        if finding["impact"] in ("serious", "critical")
-        for node in finding["nodes"]
-    ]
 
 
 def test_words_find_the_cover_that_shows_them(visit: Visit) -> None:
@@ -304,7 +237,7 @@ def test_the_button_loads_more_where_nothing_scrolls(visit: Visit) -> None:
     assert len(keys(page)) == PAGE
     page.get_by_role("button", name="Load more").press("Enter")
     expect(cards(page)).to_have_count(2 * PAGE)
-    expect(cards(page).nth(PAGE).locator(".book")).to_be_focused()
+    expect(cards(page).nth(PAGE).locator(".item")).to_be_focused()
     expect(page.get_by_role("status")).to_have_text(f"{PAGE} more books, {2 * PAGE} in all, and more below")
 
 
@@ -317,7 +250,7 @@ def test_everything_by_keyboard(visit: Visit) -> None:
     page.keyboard.press("ArrowDown")
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowUp", "ArrowLeft"):
         page.keyboard.press(key)
-    second = page.locator(f".book[data-key={shown[1]}]")
+    second = page.locator(f".item[data-key={shown[1]}]")
     expect(second).to_be_focused()
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
@@ -360,7 +293,7 @@ def test_a_phone_is_wide_enough(visit: Visit) -> None:
     assert overhang() <= 0
     columns = {round(box["x"]) for card in cards(page).all()[:6] if (box := card.bounding_box())}
     assert len(columns) == 2
-    cards(page).first.locator(".book").click()
+    cards(page).first.locator(".item").click()
     box = page.get_by_role("dialog").bounding_box()
     assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
     assert overhang() <= 0
@@ -382,7 +315,7 @@ def test_axe_finds_nothing_grave(visit: Visit, scheme: str) -> None:
     expect(page.get_by_role("button", name="Filters (1)")).to_be_visible()
     keys(page)
     assert grave_findings(page, scheme) == []
-    cards(page).first.locator(".book").click()
+    cards(page).first.locator(".item").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert grave_findings(page, scheme) == []
     page.goto(f"{visit.address}?q=ship&author=nobody")
@@ -405,7 +338,7 @@ def test_problems_are_said_in_words(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="The query cannot be answered")).to_be_visible()
     expect(page.locator("#notice")).to_contain_text("write 2010..2020")
     page.goto(f"{visit.address}?like=OL404M")
-    expect(page.get_by_role("heading", name="No such edition")).to_be_visible()
+    expect(page.get_by_role("heading", name="No such item")).to_be_visible()
     page.goto(f"{visit.address}?image=http://127.0.0.1/cover.jpg")
     expect(page.locator("#notice")).to_contain_text("not on the public internet")
     # The browser itself writes a line for each answer that is none.

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 import click
 import uvicorn
 
+from booksearch_assets.aws_settings import SettingsError
 from booksearch_assets.search.api.app import build_app
 from booksearch_assets.search.api.limits import ApiSettings
 from booksearch_assets.search.api.searching import OpenedLater
@@ -22,7 +23,7 @@ from booksearch_assets.search.catalogue import SearchedCatalogue
 from booksearch_assets.search.pictures import Pictures
 from booksearch_assets.search.query import Query
 from booksearch_assets.search.shell import list_versions, open_live_search
-from booksearch_assets.settings import Settings, SettingsError, api_tokens
+from booksearch_assets.settings import Settings, api_tokens
 from booksearch_assets.vectorstores.errors import VectorStoreError
 
 _STOP_SECONDS = 10

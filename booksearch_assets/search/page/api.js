@@ -1,6 +1,8 @@
 // The REST API as the page needs it: the only module that knows its addresses and the form of its JSON.
 
+import { catalogue, wording } from "./catalogue.js";
 import { isKept, openPicture } from "./pictures.js";
+import { bounds } from "./state.js";
 
 const PAGE_SIZE = 36;
 const TOKEN = "token";
@@ -16,25 +18,26 @@ export class Problem extends Error {
 /** Whoever runs the service may ask for a token. It is kept until the tab is closed. */
 export const useToken = (token) => sessionStorage.setItem(TOKEN, token);
 
-/** One page of results: `{books, cursor, collection, model}`, the cursor null after the last page. */
+/** One page of results: `{items, cursor, collection, model}`, the cursor null after the last page. */
 export async function search(state, cursor, signal) {
   const answer = await send("v1/search", { method: "POST", signal, ...(await content(question(state, cursor), state.image)) });
-  return { books: answer.results, cursor: answer.next_cursor, collection: answer.collection, model: answer.model_id };
+  return { items: answer.results, cursor: answer.next_cursor, collection: answer.collection, model: answer.model_id };
 }
 
-/** One edition with the other editions of the same book. */
-export const item = (key) => send(`v1/items/${encodeURIComponent(key)}`);
+/** One item with its copies: `{item, others}`. */
+export async function openItem(key) {
+  const answer = await send(`v1/items/${encodeURIComponent(key)}`);
+  return { item: answer[wording.item], others: answer[catalogue.others] };
+}
 
-/** The `top` most frequent years, authors, subjects and languages within the filters of a state. */
+/** The `top` most frequent values to filter by within the filters of a state. */
 export const facets = (state, top) => send(`v1/facets?${new URLSearchParams(given({ ...filters(state), top }))}`);
 
-/** Where the cover of a book is, at least `width` CSS pixels wide on this screen. */
-export function coverAddress(coverId, width) {
+/** Where the picture of an item is, at least `width` CSS pixels wide on this screen. */
+export function pictureAddress(item, width) {
   const wanted = width * Math.min(2, Math.ceil(devicePixelRatio));
-  return `v1/covers/${coverId}?width=${wanted}`;
+  return `${catalogue.pictures}/${encodeURIComponent(item[catalogue.image])}?width=${wanted}`;
 }
-
-export const openLibraryAddress = (key) => `https://openlibrary.org/books/${encodeURIComponent(key)}`;
 
 function question(state, cursor) {
   const weight = Number(state.weight);
@@ -52,8 +55,10 @@ function question(state, cursor) {
   });
 }
 
-const filters = ({ year_from, year_to, pages_from, pages_to, author, subject, language }) =>
-  given({ years: span(year_from, year_to), pages: span(pages_from, pages_to), author, subject, language });
+const filters = (state) => given({
+  ...Object.fromEntries(catalogue.numbers.map((number) => [number.filter, span(...bounds(number).map((name) => state[name]))])),
+  ...Object.fromEntries(catalogue.labels.map(({ filter }) => [filter, state[filter]])),
+});
 
 const span = (low, high) => (low || high ? `${low}..${high}` : "");
 

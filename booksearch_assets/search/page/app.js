@@ -1,10 +1,11 @@
 // The page: what happens at every move, and the keys that work everywhere.
 
-import { showBook } from "./book.js";
 import { at } from "./dom.js";
+import "./words.js";
 import { fillFilters, toggleFilters } from "./filters.js";
 import { fillForm } from "./form.js";
-import { coverLinks } from "./grid.js";
+import { itemLinks } from "./grid.js";
+import { showItem } from "./item.js";
 import { current, go, onMove } from "./navigation.js";
 import { showResults } from "./results.js";
 import { filtersInUse, readState } from "./state.js";
@@ -12,22 +13,22 @@ import { filtersInUse, readState } from "./state.js";
 function show(place, before) {
   // Asking the same again is worth it only where there was no answer.
   const unanswered = at("notice").hasChildNodes();
-  if (place.state !== before?.state || (unanswered && place.book === before.book)) {
+  if (place.state !== before?.state || (unanswered && place.opened === before.opened)) {
     fillForm(place.state);
     fillFilters(place.state);
     showResults(place.state);
   }
-  if (place.book !== (before?.book ?? "")) showBook(place.book, place.state);
+  if (place.opened !== (before?.opened ?? "")) showItem(place.opened, place.state);
 }
 
 onMove(show);
 show(current());
-// On a phone the filters would push the covers out of sight.
+// On a phone the filters would push the results out of sight.
 if (filtersInUse(current().state).length && matchMedia("(min-width: 52rem)").matches) toggleFilters(true);
 if (!location.search && matchMedia("(hover: hover)").matches) at("q").focus();
 
 addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || at("book").open) return;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || at("item").open) return;
   const typing = event.target.matches("input:not([type=radio], [type=range]), select, textarea");
   if (event.key === "/" && !typing) {
     event.preventDefault();
@@ -38,9 +39,9 @@ addEventListener("keydown", (event) => {
     at("q").value = "";
     if (location.search) go(readState(""));
     at("q").focus();
-  } else if (event.key === "ArrowDown" && event.target.id === "q" && coverLinks().length) {
+  } else if (event.key === "ArrowDown" && event.target.id === "q" && itemLinks().length) {
     event.preventDefault();
-    coverLinks()[0].focus();
+    itemLinks()[0].focus();
   }
 });
 

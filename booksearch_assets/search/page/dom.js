@@ -16,5 +16,3 @@ export function announce(text) {
   live.textContent = "";
   requestAnimationFrame(() => { live.textContent = text; });
 }
-
-export const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;

@@ -1,10 +1,11 @@
 // The search box: words, a picture in every way that one can be given, and the weight between the two.
 
-import { coverAddress } from "./api.js";
+import { pictureAddress } from "./api.js";
+import { wording } from "./catalogue.js";
 import { at, make } from "./dom.js";
 import { current, go } from "./navigation.js";
 import { drawPicture, isKept, keepPicture, openPicture } from "./pictures.js";
-import { bookOf } from "./shelf.js";
+import { itemOf } from "./shelf.js";
 import { asking, NAMES, withChanges } from "./state.js";
 
 const THUMB_HEIGHT = 48;
@@ -34,8 +35,8 @@ async function showGiven(state) {
   thumb.replaceChildren();
   const show = (content) => { if (current().state === state) thumb.replaceChildren(content); };
   if (state.like) {
-    const book = await bookOf(state.like).catch(() => null);
-    show(book ? make("img", { src: coverAddress(book.cover_id, 100), alt: `the cover of ${book.title}` }) : "?");
+    const item = await itemOf(state.like).catch(() => null);
+    show(item ? make("img", { src: pictureAddress(item, 100), alt: `the ${wording.image} of ${item.title || "it"}` }) : "?");
   } else if (isKept(state.image)) {
     const picture = await openPicture(state.image);
     if (!picture) return show("?");
@@ -104,7 +105,7 @@ at("address").addEventListener("keydown", (event) => {
   giveAddress(event.target.value);
 });
 
-// A cover of this page that is dragged is no new picture.
+// A picture of this page that is dragged is no new picture.
 let ownDrag = false;
 addEventListener("dragstart", () => { ownDrag = true; });
 addEventListener("dragend", () => { ownDrag = false; });

@@ -1,16 +1,17 @@
-// The grid of covers: cards, the skeletons that stand in for them, and arrows that move between them.
+// The grid of pictures: cards, the skeletons that stand in for them, and arrows that move between them.
 
-import { coverAddress, openLibraryAddress } from "./api.js";
+import { pictureAddress } from "./api.js";
+import { catalogue, keyOf, sourceAddress, wording } from "./catalogue.js";
 import { at, make } from "./dom.js";
-import { asking, writeState } from "./state.js";
+import { asking, languageName, writeState } from "./state.js";
 
-const COVER_WIDTH = 200;
+const WIDTH = 200;
 const grid = at("grid");
 
-/** Add the cards of these books. `best` is the highest score of the search, to which bars are relative. */
-export function addCards(books, state, best) {
+/** Add the cards of these items. `best` is the highest score of the search, to which bars are relative. */
+export function addCards(items, state, best) {
   removeSkeletons();
-  grid.append(...books.map((book) => card(book, state, best)));
+  grid.append(...items.map((item) => card(item, state, best)));
 }
 
 export function addSkeletons(count) {
@@ -33,63 +34,72 @@ export function removeSkeletons() {
 
 export const clearGrid = () => grid.replaceChildren();
 
-/** The links of the covers shown, in order. */
-export const coverLinks = () => [...grid.querySelectorAll(".card:not(.waiting) .book")];
+/** The links of the pictures shown, in order. */
+export const itemLinks = () => [...grid.querySelectorAll(".card:not(.waiting) .item")];
 
-/** Show a cover in a jacket of its own shape; where there is none, the title. */
-export function dress(jacket, book, width) {
+/** Show a picture in a jacket of its own shape; where there is none, the title. */
+export function dress(jacket, item, width) {
   const image = jacket.querySelector("img");
   jacket.classList.remove("lost", "wide");
-  jacket.dataset.title = book.title;
+  jacket.dataset.title = item.title || "Untitled";
   image.onload = () => {
     const ratio = image.naturalWidth / image.naturalHeight;
     jacket.style.aspectRatio = ratio;
     jacket.classList.toggle("wide", ratio > 2 / 3);
   };
   image.onerror = () => jacket.classList.add("lost");
-  image.src = coverAddress(book.cover_id, width);
+  image.src = pictureAddress(item, width);
 }
 
-/** Author, year, and how many more editions the book has. */
-export function byline(book, more) {
-  const facts = [book.year, more && `${more} more edition${more === 1 ? "" : "s"}`].filter(Boolean).join(" · ");
-  return [make("span", { className: "who", textContent: book.authors.join(", ") || "Unknown author" }), facts];
+/** Who made it, what else is told of it, and how many copies it has. */
+export function byline(item, more) {
+  const [maker, ...others] = wording.byline;
+  const copies = more ? `${more} more ${more === 1 ? wording.copy : wording.copies}` : "";
+  const facts = [...others.map((fact) => told(fact, item).join(", ")), copies].filter(Boolean).join(" · ");
+  return [make("span", { className: "who", textContent: told(maker, item).join(", ") || wording.unknown }), facts];
 }
 
-function card(book, state, best) {
+/** The values of a fact of an item in words, none where the item has none. */
+export function told({ attribute, unit, is_language: isLanguage }, item) {
+  const values = [item[attribute]].flat().filter(Boolean);
+  return values.map((value) => (isLanguage ? languageName(value) : unit ? `${value} ${unit}` : String(value)));
+}
+
+function card(item, state, best) {
   const element = at("card").content.firstElementChild.cloneNode(true);
-  const link = element.querySelector(".book");
-  link.href = `${writeState(state)}#${book.edition_key}`;
-  link.dataset.key = book.edition_key;
-  element.querySelector(".title").textContent = book.title || "Untitled";
-  element.querySelector(".byline").append(...byline(book, book.more_editions));
-  dress(element.querySelector(".jacket"), book, COVER_WIDTH);
-  showMatch(element.querySelector(".match"), book, best);
+  const link = element.querySelector(".item");
+  link.href = `${writeState(state)}#${encodeURIComponent(keyOf(item))}`;
+  link.dataset.key = keyOf(item);
+  element.querySelector(".title").textContent = item.title || "Untitled";
+  element.querySelector(".byline").append(...byline(item, item[catalogue.more]));
+  dress(element.querySelector(".jacket"), item, WIDTH);
+  showMatch(element.querySelector(".match"), item, best);
 
   const similar = element.querySelector(".similar");
-  similar.href = writeState(asking(state, { like: book.edition_key }));
-  similar.setAttribute("aria-label", `More like ${book.title}`);
+  similar.href = writeState(asking(state, { like: keyOf(item) }));
+  similar.setAttribute("aria-label", `More like ${item.title || "this"}`);
   const outside = element.querySelector(".outside");
-  outside.href = openLibraryAddress(book.edition_key);
-  outside.setAttribute("aria-label", `${book.title} at Open Library, in a new tab`);
+  outside.href = sourceAddress(item);
+  outside.title = wording.source;
+  outside.setAttribute("aria-label", `${item.title || "Untitled"} at ${wording.source}, in a new tab`);
   return element;
 }
 
-/** Scores mean nothing across searches, so a bar tells how near a cover is beside the nearest of this search. */
-function showMatch(bar, book, best) {
-  if (book.score === null || !(best > 0)) {
+/** Scores mean nothing across searches, so a bar tells how near a picture is beside the nearest of this search. */
+function showMatch(bar, item, best) {
+  if (item.score === null || !(best > 0)) {
     bar.hidden = true;
     return;
   }
-  const share = Math.round(100 * Math.min(1, Math.max(0, book.score / best)));
+  const share = Math.round(100 * Math.min(1, Math.max(0, item.score / best)));
   bar.style.setProperty("--share", `${share}%`);
-  bar.title = "How near this cover is, beside the nearest of this search";
-  bar.firstElementChild.textContent = `${share} % as near as the nearest cover`;
+  bar.title = "How near this picture is, beside the nearest of this search";
+  bar.firstElementChild.textContent = `${share} % as near as the nearest ${wording.image}`;
 }
 
 grid.addEventListener("keydown", (event) => {
-  const links = coverLinks();
-  const here = links.indexOf(event.target.closest(".card")?.querySelector(".book"));
+  const links = itemLinks();
+  const here = links.indexOf(event.target.closest(".card")?.querySelector(".item"));
   if (here < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
   const row = columns(links);
   const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row, Home: -here, End: links.length - 1 - here };

@@ -1,11 +1,11 @@
-// Where the reader is: the state in the address, the book in its fragment, and going from one place to another.
+// Where the reader is: the state in the address, the item in its fragment, and going from one place to another.
 
 import { readState, writeState } from "./state.js";
 
 const listeners = [];
 let place = here();
 
-/** The present place: `{state, book}`, the key of the opened book or "". */
+/** The present place: `{state, opened}`, the key of the opened item or "". */
 export const current = () => place;
 
 /** Call `listener(place, before)` at every move. A state that stays the same stays the same object. */
@@ -18,9 +18,9 @@ export function go(state) {
   moved();
 }
 
-/** Close the opened book: back to where it was opened, or, for whoever came by its address, to the search behind it. */
-export function closeBook() {
-  if (!place.book) return;
+/** Close the opened item: back to where it was opened, or, for whoever came by its address, to the search behind it. */
+export function closeItem() {
+  if (!place.opened) return;
   if (history.state?.opened) {
     history.back();
   } else {
@@ -29,14 +29,23 @@ export function closeBook() {
   }
 }
 
+/** A fragment that somebody cut may be no text. */
+function decoded(fragment) {
+  try {
+    return decodeURIComponent(fragment);
+  } catch {
+    return "";
+  }
+}
+
 function here() {
-  return Object.freeze({ state: readState(), book: location.hash.slice(1) });
+  return Object.freeze({ state: readState(), opened: decoded(location.hash.slice(1)) });
 }
 
 function moved() {
   const before = place;
-  const { state, book } = here();
-  place = Object.freeze({ state: writeState(state) === writeState(before.state) ? before.state : state, book });
+  const { state, opened } = here();
+  place = Object.freeze({ state: writeState(state) === writeState(before.state) ? before.state : state, opened });
   listeners.forEach((listener) => listener(place, before));
 }
 

@@ -1,6 +1,7 @@
 // What stands in the place of results: nothing found, an error in words, offline, too fast, a token needed.
 
 import { useToken } from "./api.js";
+import { wording } from "./catalogue.js";
 import { announce, at, make } from "./dom.js";
 import { filtersInUse, withChanges, withoutFilters, writeState } from "./state.js";
 
@@ -15,7 +16,7 @@ export function clearNotice() {
 export function showNothingFound(state) {
   const filtered = filtersInUse(state).length > 0;
   show(
-    "No covers here",
+    `No ${wording.images} here`,
     filtered ? "Nothing within these filters." : "Try other words, or fewer of them.",
     filtered
       ? make("a", { className: "go", href: writeState(withoutFilters(state)) || "./", textContent: "Search without filters" })

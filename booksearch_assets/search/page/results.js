@@ -1,13 +1,14 @@
 // From a state to what is shown for it: searching, paging on, and coming back to what was found before.
 
 import { Problem, search } from "./api.js";
-import { announce, at, make, plural } from "./dom.js";
-import { addCards, addSkeletons, clearGrid, coverLinks, removeSkeletons } from "./grid.js";
+import { wording } from "./catalogue.js";
+import { announce, at, make } from "./dom.js";
+import { addCards, addSkeletons, clearGrid, itemLinks, removeSkeletons } from "./grid.js";
 import { clearNotice, showNothingFound, showProblem } from "./notices.js";
-import { bookOf, remember } from "./shelf.js";
+import { itemOf, remember } from "./shelf.js";
 import { asksSomething, filtersInUse, inWords, withChanges, writeState } from "./state.js";
 
-const EXAMPLE = document.querySelector(".examples a").textContent;
+const [EXAMPLE] = wording.examples;
 const SKELETONS = 18;
 const KEPT = 30;
 
@@ -21,12 +22,12 @@ export async function showResults(state, { again = false } = {}) {
   const focused = document.activeElement;
   const address = writeState(state);
   const found = again ? undefined : kept.get(address);
-  shown = found ?? { address, state, books: [], cursor: null, scroll: 0, complete: false };
+  shown = found ?? { address, state, items: [], cursor: null, scroll: 0, complete: false };
   clearNotice();
   clearGrid();
   showSummary();
   if (found) {
-    addCards(found.books, state, bestScore());
+    addCards(found.items, state, bestScore());
     showEnd();
     requestAnimationFrame(() => scrollTo(0, found.scroll));
   } else {
@@ -40,7 +41,7 @@ export async function showResults(state, { again = false } = {}) {
 /** Note where the reader is in the results, before other ones take their place. */
 function leave() {
   loading?.abort();
-  if (!shown?.books.length) return;
+  if (!shown?.items.length) return;
   kept.delete(shown.address);
   kept.set(shown.address, { ...shown, scroll: scrollY });
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
@@ -53,18 +54,18 @@ async function loadPage() {
   const { signal } = loading;
   at("more").hidden = true;
   clearNotice();
-  addSkeletons(page.books.length ? 6 : SKELETONS);
+  addSkeletons(page.items.length ? 6 : SKELETONS);
   try {
     const asked = atHome ? withChanges(page.state, { q: EXAMPLE }) : page.state;
     const answer = await search(asked, page.cursor, signal);
     if (page !== shown) return false;
-    remember(answer.books);
-    page.books.push(...answer.books);
+    remember(answer.items);
+    page.items.push(...answer.items);
     Object.assign(page, { cursor: atHome ? null : answer.cursor, collection: answer.collection, model: answer.model });
-    addCards(answer.books, page.state, bestScore());
+    addCards(answer.items, page.state, bestScore());
     showSummary();
     showEnd();
-    sayFound(answer.books.length);
+    sayFound(answer.items.length);
     return true;
   } catch (problem) {
     if (problem.name === "AbortError" || page !== shown) return false;
@@ -76,7 +77,7 @@ async function loadPage() {
   }
 }
 
-const bestScore = () => Math.max(0, ...shown.books.map((book) => book.score ?? 0));
+const bestScore = () => Math.max(0, ...shown.items.map((item) => item.score ?? 0));
 
 function showSummary() {
   const { state, collection, model } = shown;
@@ -97,28 +98,31 @@ async function showHeading(state, home) {
   };
   say(home ? `For example, ${EXAMPLE}` : inWords(state));
   if (!state.like) return;
-  const book = await bookOf(state.like).catch(() => null);
-  if (book && shown.state === state) say(inWords(state, book.title));
+  const item = await itemOf(state.like).catch(() => null);
+  if (item && shown.state === state) say(inWords(state, item.title));
 }
 
 /** What stands below the last card: the way to more, the end, or that nothing was found. */
 function showEnd() {
-  const { state, books, cursor } = shown;
+  const { state, items, cursor } = shown;
   at("more").hidden = !cursor;
-  at("end").hidden = Boolean(cursor) || !books.length || !asksSomething(state);
-  at("end").textContent = `That is all: ${plural(books.length, "book")}.`;
-  if (!books.length && !cursor) showNothingFound(state);
+  at("end").hidden = Boolean(cursor) || !items.length || !asksSomething(state);
+  at("end").textContent = `That is all: ${counted(items.length)}.`;
+  if (!items.length && !cursor) showNothingFound(state);
   // An observer only tells of changes, and after a short page the button may still be in sight.
   nearTheEnd.unobserve(at("more"));
   nearTheEnd.observe(at("more"));
 }
 
 function sayFound(added) {
-  const { state, books, cursor } = shown;
+  const { state, items, cursor } = shown;
   const what = asksSomething(state) ? at("heading").textContent : EXAMPLE;
-  const all = books.length > added ? `${plural(added, "more book")}, ${books.length} in all` : `${plural(added, "book")} for ${what}`;
-  announce(added ? `${all}${cursor ? ", and more below" : ""}` : `No books for ${what}`);
+  const all = items.length > added ? `${counted(added, "more ")}, ${items.length} in all` : `${counted(added)} for ${what}`;
+  announce(added ? `${all}${cursor ? ", and more below" : ""}` : `No ${wording.items} for ${what}`);
 }
+
+const counted = (count, which = "") =>
+  `${count.toLocaleString("en")} ${which}${count === 1 ? wording.item : wording.items}`;
 
 const nearTheEnd = new IntersectionObserver(
   ([entry]) => { if (entry.isIntersecting && shown?.cursor) loadPage(); },
@@ -126,6 +130,6 @@ const nearTheEnd = new IntersectionObserver(
 );
 
 at("more").addEventListener("click", async () => {
-  const before = coverLinks().length;
-  if (await loadPage()) coverLinks()[before]?.focus();
+  const before = itemLinks().length;
+  if (await loadPage()) itemLinks()[before]?.focus();
 });

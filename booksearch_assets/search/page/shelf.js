@@ -1,15 +1,16 @@
-// Books that were seen already, so that opening one or asking for its like shows it at once.
+// Items that were seen already, so that opening one or asking for its like shows it at once.
 
-import { item } from "./api.js";
+import { openItem } from "./api.js";
+import { keyOf } from "./catalogue.js";
 
 const seen = new Map();
 
-export const remember = (books) => books.forEach((book) => seen.set(book.edition_key, book));
+export const remember = (items) => items.forEach((item) => seen.set(keyOf(item), item));
 
-export const seenBook = (key) => seen.get(key);
+export const seenItem = (key) => seen.get(key);
 
-/** The book of this key, asked for where it was not seen. Rejects with a `Problem`. */
-export async function bookOf(key) {
-  if (!seen.has(key)) remember([(await item(key)).book]);
+/** The item of this key, asked for where it was not seen. Rejects with a `Problem`. */
+export async function itemOf(key) {
+  if (!seen.has(key)) remember([(await openItem(key)).item]);
   return seen.get(key);
 }

@@ -1,11 +1,16 @@
 // What is asked, as a frozen object, and the address that says the same. Whoever has the address has the search.
 
+import { catalogue, wording } from "./catalogue.js";
+
+/** The two bounds of a number's filter, as they are called in an address. */
+export const bounds = ({ unit }) => [`${unit}_from`, `${unit}_to`];
+
+const FILTERS = [...catalogue.numbers.flatMap(bounds), ...catalogue.labels.map(({ filter }) => filter)];
+
 const PLAIN = Object.freeze({
   q: "", image: "", like: "", weight: "50", not: "", mode: "", template: "",
-  year_from: "", year_to: "", pages_from: "", pages_to: "", author: "", subject: "", language: "",
+  ...Object.fromEntries(FILTERS.map((name) => [name, ""])),
 });
-
-const FILTERS = ["year_from", "year_to", "pages_from", "pages_to", "author", "subject", "language"];
 
 export const NAMES = Object.keys(PLAIN);
 
@@ -38,27 +43,30 @@ export function filtersInUse(state) {
   const span = (what, from, to) => (from && to ? `${what} ${from}–${to}` : from ? `${what} from ${from}` : `${what} up to ${to}`);
   const used = [];
   if (state.not) used.push([`not “${state.not}”`, { not: "" }]);
-  if (state.year_from || state.year_to) {
-    used.push([span("published", state.year_from, state.year_to), { year_from: "", year_to: "" }]);
+  for (const number of catalogue.numbers) {
+    const [from, to] = bounds(number);
+    if (state[from] || state[to]) {
+      used.push([span(number.caption.toLowerCase(), state[from], state[to]), { [from]: "", [to]: "" }]);
+    }
   }
-  if (state.pages_from || state.pages_to) {
-    used.push([span("pages", state.pages_from, state.pages_to), { pages_from: "", pages_to: "" }]);
+  for (const { filter, said, is_language: isLanguage } of catalogue.labels) {
+    const value = state[filter];
+    if (value) used.push([said.replace("{}", () => (isLanguage ? languageName(value) : value)), { [filter]: "" }]);
   }
-  if (state.author) used.push([`by ${state.author}`, { author: "" }]);
-  if (state.subject) used.push([state.subject, { subject: "" }]);
-  if (state.language) used.push([`in ${languageName(state.language)}`, { language: "" }]);
   return used.map(([words, changes]) => ({ words, without: withChanges(state, changes) }));
 }
 
 /** What is asked, in words. */
 export function inWords(state, likeTitle) {
   if (state.like) {
-    const like = `More like ${likeTitle ? `“${likeTitle}”` : "this book"}`;
+    const like = `More like ${likeTitle ? `“${likeTitle}”` : `this ${wording.item}`}`;
     return state.q ? `${like}, with “${state.q}”` : like;
   }
-  if (state.image) return state.q ? `“${state.q}” and your picture` : "Covers like your picture";
+  if (state.image) return state.q ? `“${state.q}” and your picture` : `${capital(wording.images)} like your picture`;
   return `“${state.q}”`;
 }
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** A reader's name of a MARC language code, which for most languages is the code that browsers know too. */
 export function languageName(code) {
