@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 import click
 
 from booksearch_assets.aws.commands import aws
+from booksearch_assets.aws_settings import SettingsError
 from booksearch_assets.emr.commands import emr
-from booksearch_assets.settings import Profile, Settings, SettingsError
+from booksearch_assets.settings import Profile, Settings
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -18,6 +18,7 @@ from booksearch_assets.automation.unattended import unattended
 from booksearch_assets.checks.books import books_checks
 from booksearch_assets.checks.catalogue import catalogue_checks
 from booksearch_assets.progress_logger import progress_logger
+from booksearch_assets.resources.batch_transform import BatchTransformLauncher
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.notifier import NotifierResource
@@ -66,6 +67,7 @@ def default_resources(settings: Settings) -> dict[str, Any]:
     return {
         "lake": LakeResource(root=settings.lake),
         "spark": _spark(settings),
+        "batch_transform": _batch_transform(settings),
         "model": ModelResource(
             folder=settings.bundle,
             shelves=[str(settings.home / "models"), str(PACKAGE / "sample")],
@@ -89,6 +91,19 @@ def _spark(settings: Settings) -> SparkLauncher:
     from booksearch_assets.emr.deployment import emr_launcher
 
     return emr_launcher(settings.emr)
+
+
+def _batch_transform(settings: Settings) -> BatchTransformLauncher:
+    transform = settings.transform
+    if transform is None:
+        return BatchTransformLauncher()
+    return BatchTransformLauncher(
+        model_name=transform.model,
+        staging=transform.staging,
+        region=transform.region,
+        instance=transform.instance,
+        instances=transform.instances,
+    )
 
 
 def _open_library(settings: Settings) -> OpenLibraryResource:

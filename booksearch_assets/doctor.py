@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import click
 
+from booksearch_assets.aws_settings import SettingsError
 from booksearch_assets.compute.memory import machine_memory
 from booksearch_assets.java import find_java, install_line
-from booksearch_assets.settings import Settings, SettingsError
+from booksearch_assets.settings import Settings
 
 MEMORY_NEEDED_GB = 4
 DISK_NEEDED_GB = 5

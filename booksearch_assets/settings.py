@@ -17,6 +17,13 @@ from pathlib import Path
 
 from booksearch_assets.abo.images import RELEASE
 from booksearch_assets.abo.languages import DEFAULT_LANGUAGES, check_languages
+from booksearch_assets.aws_settings import (
+    EmrSettings,
+    SettingsError,
+    TransformSettings,
+    emr_settings,
+    transform_settings,
+)
 from booksearch_assets.clip.engines import AUTO, check_wish
 from booksearch_assets.vectorstores.errors import StoreUnavailable
 from booksearch_assets.vectorstores.opensearch_client import SCHEME, OpenSearchAddress
@@ -29,12 +36,7 @@ _DIGITS = re.compile(r"[0-9]{1,9}")
 # The characters that RFC 6750 allows in a bearer token; a short one could be guessed.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,200}")
 _MAILBOX = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
-_S3_PREFIX = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/\s#,]+)+/?")
-_APPLICATION_ID = re.compile(r"[0-9a-z]{1,64}")
-_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _ENDPOINT = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}")
-_PACKAGE_HASH = re.compile(r"[0-9a-f]{16}")
 
 
 class Profile(Enum):
@@ -43,33 +45,6 @@ class Profile(Enum):
     SAMPLE = "sample"
     LOCAL = "local"
     EMR = "emr"
-
-
-class SettingsError(ValueError):
-    """An environment variable holds what it cannot hold; the message names it and what is allowed."""
-
-
-@dataclass(frozen=True)
-class EmrSettings:
-    """Where jobs run, and where in S3 they find what they need: below `staging`.
-
-    `package` is the hash of the package that jobs take; empty for that of this code.
-    """
-
-    staging: str
-    application_id: str
-    role_arn: str
-    region: str
-    package: str = ""
-
-    @property
-    def jobs_uri(self) -> str:
-        """Messages of jobs. The role of jobs may write below `runs/` alone."""
-        return f"{self.staging}/runs/jobs"
-
-    @property
-    def logs_uri(self) -> str:
-        return f"{self.staging}/runs/logs"
 
 
 @dataclass(frozen=True)
@@ -95,6 +70,7 @@ class Settings:
     api_tokens: bool = False
     api_rate: int | None = None
     emr: EmrSettings | None = None
+    transform: TransformSettings | None = None
     opensearch_uri: str = ""
     opensearch_password: bool = False
     query_endpoint: str = ""
@@ -206,7 +182,8 @@ class Settings:
             api_rate=_whole(environment, "BOOKSEARCH_API_RATE", 0, (0, 1_000_000)) or None,
             query_endpoint=_endpoint(environment),
             engine=_engine(environment, profile),
-            emr=_emr(environment) if profile is Profile.EMR else None,
+            emr=emr_settings(environment) if profile is Profile.EMR else None,
+            transform=transform_settings(environment),
             products=_products(environment, profile),
             product_languages=_languages(environment),
             sample_products=_whole(environment, "BOOKSEARCH_SAMPLE_PRODUCTS", 800, (40, 1_000_000)),
@@ -236,45 +213,6 @@ def _place(environment: Mapping[str, str], name: str, default: Path, *schemes: s
         allowed = " or ".join(["a local folder", *(f"{scheme}://..." for scheme in schemes)])
         raise SettingsError(f"{name} is {text!r}; it must be {allowed}")
     return text
-
-
-_OF_EMR = {
-    "BOOKSEARCH_LAKE": (_S3_PREFIX, "s3://bucket/prefix"),
-    "BOOKSEARCH_EMR_STAGING": (_S3_PREFIX, "s3://bucket/prefix"),
-    "BOOKSEARCH_EMR_APPLICATION_ID": (_APPLICATION_ID, "the id of an application, such as 00f1a2b3c4d5e6f7"),
-    "BOOKSEARCH_EMR_ROLE_ARN": (_ROLE_ARN, "the ARN of a role, arn:aws:iam::<account>:role/<name>"),
-    "BOOKSEARCH_EMR_REGION": (_REGION, "an AWS region, such as eu-central-1"),
-}
-
-
-def _emr(environment: Mapping[str, str]) -> EmrSettings:
-    """The settings of the profile `emr`, which has defaults for none of them. All that are missing are named at once."""
-    regions = ("BOOKSEARCH_EMR_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
-    region = next((environment[name] for name in regions if name in environment), None)
-    told = {**environment, **({"BOOKSEARCH_EMR_REGION": region} if region else {})}
-    needed = (*_OF_EMR, "BOOKSEARCH_MILVUS_URI", "BOOKSEARCH_CONTACT")
-    if missing := [name for name in needed if name not in told]:
-        raise SettingsError(
-            f"BOOKSEARCH_PROFILE=emr needs {', '.join(missing)}. `booksearch aws status` prints what belongs to the "
-            "stacks. The region may be AWS_REGION too; BOOKSEARCH_MILVUS_URI is a server or a folder of this machine; "
-            "BOOKSEARCH_CONTACT is an e-mail or page that the covers service can reach you at"
-        )
-    for name, (allowed, meaning) in _OF_EMR.items():
-        if not allowed.fullmatch(told[name]):
-            raise SettingsError(f"{name} is {told[name]!r}; with BOOKSEARCH_PROFILE=emr it must be {meaning}")
-    package = told.get("BOOKSEARCH_EMR_PACKAGE", "")
-    if package and not _PACKAGE_HASH.fullmatch(package):
-        raise SettingsError(
-            f"BOOKSEARCH_EMR_PACKAGE is {package!r}; it must be the 16 hexadecimal digits that "
-            "`booksearch emr package` prints"
-        )
-    return EmrSettings(
-        staging=told["BOOKSEARCH_EMR_STAGING"].rstrip("/"),
-        application_id=told["BOOKSEARCH_EMR_APPLICATION_ID"],
-        role_arn=told["BOOKSEARCH_EMR_ROLE_ARN"],
-        region=told["BOOKSEARCH_EMR_REGION"],
-        package=package,
-    )
 
 
 def _opensearch(environment: Mapping[str, str]) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from booksearch_assets.settings import PACKAGE, EmrSettings, Profile, Settings, SettingsError, api_tokens
+from booksearch_assets.aws_settings import EmrSettings, SettingsError, TransformSettings
+from booksearch_assets.settings import PACKAGE, Profile, Settings, api_tokens
 
 ONLY_SETTINGS = {"BOOKSEARCH_HOME": "/srv/books"}
 
@@ -392,3 +393,33 @@ def test_the_profile_emr_says_what_is_malformed(name: str, value: str, expected:
     with pytest.raises(SettingsError) as raised:
         Settings.from_environment(EMR | {name: value})
     assert str(raised.value).startswith(f"{name} is {value!r}; ") and expected in str(raised.value)
+
+
+TRANSFORM = {
+    "BOOKSEARCH_TRANSFORM_MODEL": "Model-1",
+    "BOOKSEARCH_TRANSFORM_STAGING": "s3://bucket/sagemaker/transform/",
+    "AWS_REGION": "eu-central-1",
+}
+
+
+def test_batch_transform_is_set_up_by_the_name_of_its_model() -> None:
+    assert Settings.from_environment({}).transform is None
+    told = Settings.from_environment(TRANSFORM | {"BOOKSEARCH_TRANSFORM_INSTANCES": "4"}).transform
+    assert told == TransformSettings(
+        "Model-1", "s3://bucket/sagemaker/transform", "eu-central-1", "ml.c5.xlarge", 4
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("BOOKSEARCH_TRANSFORM_STAGING", "", "needs BOOKSEARCH_TRANSFORM_STAGING too"),
+        ("AWS_REGION", "", "needs AWS_REGION too"),
+        ("BOOKSEARCH_TRANSFORM_STAGING", "/tmp/x", "it must be s3://bucket/prefix"),
+        ("BOOKSEARCH_TRANSFORM_INSTANCE", "c5.xlarge", "such as ml.c5.xlarge"),
+        ("BOOKSEARCH_TRANSFORM_INSTANCES", "0", "from 1 to 999"),
+    ],
+)
+def test_what_batch_transform_lacks_is_named(name: str, value: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        Settings.from_environment(TRANSFORM | {name: value})

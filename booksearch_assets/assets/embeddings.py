@@ -1,7 +1,7 @@
 """The embeddings asset of a catalogue (`books/cover_embeddings`, `products/image_embeddings`): a vector for each picture.
 
 Belongs here: which pictures lack a vector of this model, and composing each partition from the vectors cache.
-Does not: encoding (`clip`), the Spark job (`compute.image_embeddings`).
+Does not: encoding (`clip`), the jobs (`compute.image_embeddings`, `sagemaker.batch_transform`).
 """
 
 from collections import Counter
@@ -27,6 +27,7 @@ from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import IN_ONE_RUN, POOL_SPARK
 from booksearch_assets.compute.plan import Work
 from booksearch_assets.compute.rates import Measure
+from booksearch_assets.resources.batch_transform import BatchTransformLauncher
 from booksearch_assets.resources.lake import LakeResource
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.spark import SparkLauncher, SparkTuning
@@ -56,8 +57,8 @@ class EmbeddingsConfig(RebuildConfig):
     spark_from: int = Field(
         default=500,
         ge=0,
-        description="Fewer pictures than this are embedded without Spark, whose workers take longer to start and load the "
-        "model than the work takes. Lower it for a large model.",
+        description="Fewer pictures than this are embedded in this process: workers of Spark, and machines of Batch "
+        "Transform, take longer to start and load the model than the work takes. Lower it for a large model.",
     )
     tuning: SparkTuning = SparkTuning()
 
@@ -84,6 +85,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         config: EmbeddingsConfig,
         lake: LakeResource,
         spark: dg.ResourceParam[SparkLauncher],
+        batch_transform: BatchTransformLauncher,
         model: ModelResource,
     ) -> dg.MaterializeResult:
         from booksearch_assets.compute.image_embeddings import (
@@ -170,7 +172,8 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
                     worker_bytes=worker_bytes(bundle),
                     kind=bundle.bundle_id,
                 )
-                report = spark.run("image_embeddings", params, config.tuning, work, context, store)
+                launcher = batch_transform if batch_transform.is_set_up else spark
+                report = launcher.run("image_embeddings", params, config.tuning, work, context, store)
             elif params.rows:
                 report = run_here(params, model.encoder())
             whole = True

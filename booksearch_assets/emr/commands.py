@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from booksearch_assets.aws_settings import EmrSettings, SettingsError
 from booksearch_assets.emr.package import TORCH_INDEX
-from booksearch_assets.settings import EmrSettings, Settings, SettingsError
+from booksearch_assets.settings import Settings
 
 if TYPE_CHECKING:
     from booksearch_assets.emr.content import PackageContent

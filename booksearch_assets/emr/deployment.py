@@ -5,10 +5,10 @@ Belongs here: that wiring, for the definitions and the commands alike. Does not:
 
 from __future__ import annotations
 
+from booksearch_assets.aws_settings import EmrSettings, SettingsError
 from booksearch_assets.emr.content import PackageContent, PackageNotBuildable
 from booksearch_assets.emr.launcher import EmrServerlessLauncher
 from booksearch_assets.emr.package_store import PackageUris
-from booksearch_assets.settings import EmrSettings, SettingsError
 
 
 def emr_launcher(emr: EmrSettings) -> EmrServerlessLauncher:

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from booksearch_assets.aws.calls import Patience, ServiceError, aws_client
+from booksearch_assets.aws_settings import EmrSettings
 from booksearch_assets.doctor import Finding
 from booksearch_assets.emr.content import code_digest
 from booksearch_assets.emr.deployment import package_hash
 from booksearch_assets.emr.package_store import PackageUris, bundle_uri, exists, require_package
-from booksearch_assets.settings import EmrSettings, Settings
+from booksearch_assets.settings import Settings
 
 RELEASE = "emr-spark-8.0.0"
 ARCHITECTURE = "X86_64"

@@ -8,8 +8,9 @@ import runpy
 import pytest
 
 from booksearch_assets.aws.calls import RequestRefused, ServiceUnreachable
+from booksearch_assets.aws_settings import OF_EMR
 from booksearch_assets.emr import errors
-from booksearch_assets.settings import _OF_EMR, PACKAGE
+from booksearch_assets.settings import PACKAGE
 from booksearch_assets_tests.infra.templates import Statement, statements
 
 DOCS = PACKAGE.parent / "docs"
@@ -54,7 +55,7 @@ def test_every_error_says_what_to_do_and_whether_it_is_retried() -> None:
 
 def test_every_variable_of_the_profile_is_listed() -> None:
     listed = {word for row in ROWS if len(row) == 2 for word in _words(row[0])}
-    assert set(_OF_EMR) | {"BOOKSEARCH_EMR_PACKAGE", "BOOKSEARCH_CONTACT", "BOOKSEARCH_PROFILE"} <= listed
+    assert set(OF_EMR) | {"BOOKSEARCH_EMR_PACKAGE", "BOOKSEARCH_CONTACT", "BOOKSEARCH_PROFILE"} <= listed
 
 
 def test_the_scaling_page_has_the_figures_of_the_planner_and_the_price_table() -> None:

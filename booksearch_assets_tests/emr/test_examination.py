@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto.emrserverless.models import emrserverless_backends
 
+from booksearch_assets.aws_settings import SettingsError
 from booksearch_assets.clip.bundle import Bundle
 from booksearch_assets.doctor import Finding, _examinations
 from booksearch_assets.emr.content import PackageContent, code_digest
@@ -17,7 +18,7 @@ from booksearch_assets.emr.deployment import emr_launcher, package_hash
 from booksearch_assets.emr.examination import EMR_EXAMINATIONS
 from booksearch_assets.emr.package import Package
 from booksearch_assets.emr.package_store import upload_bundle, upload_package
-from booksearch_assets.settings import Settings, SettingsError
+from booksearch_assets.settings import Settings
 from booksearch_assets_tests.emr.serverless import BUCKET, REGION, ROLE, LocalServerless
 
 SUBJECTS = ["aws credentials", "emr application", "emr capacity", "emr package", "emr model"]
