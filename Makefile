@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 # is: compiling all 22,000 files while installing took as long as the rest of the installation.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: help demo serve ui search checks doctor test test-all test-opensearch lint format clean java chromium
+# What the benchmarks compare with (benchmarks/peers.txt) wants other versions than the project.
+PEERS := .venv-peers
+
+.PHONY: help bench-peers demo serve ui search checks doctor test test-all test-opensearch lint format clean java chromium
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -40,6 +43,8 @@ test-opensearch: $(VENV)/.installed-test ## Run the contract of vector stores on
 	  echo "  make test-opensearch OPENSEARCH_URL=http://127.0.0.1:9200"; \
 	  echo "With a user, put it into the URL and the password into OPENSEARCH_PASSWORD: docs/opensearch.md"; exit 1; }
 	OPENSEARCH_URL='$(OPENSEARCH_URL)' $(BIN)/python -m pytest -k "opensearch or words" booksearch_assets_tests/vectorstores booksearch_assets_tests/search/test_words.py $(PYTEST_ARGS)
+
+bench-peers: $(PEERS)/.installed ## Install the programs that the benchmarks compare with, apart from everything else
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -83,3 +88,13 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing packages and test tools into $(VENV): about 2 GB, some minutes the first time"
 	$(PIP_INSTALL) -e '.[test]'
 	@touch $(VENV)/.installed $@
+
+# torch first and by itself, as the project's own; then the rest as listed, so that nothing else comes with it.
+$(PEERS)/.installed: benchmarks/peers.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+	  || { echo "img2dataset needs Python 3.11 or 3.12, $(PYTHON) is $$($(PYTHON) --version). Try: make bench-peers PYTHON=python3.11"; exit 1; }
+	@echo "installing the peers into $(PEERS): about 1.6 GB, some minutes"
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers.txt
+	@touch $@

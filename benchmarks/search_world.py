@@ -120,12 +120,15 @@ def publish_books(store: VectorStore, vectors: np.ndarray, bundle: Bundle) -> No
         COLLECTION, vectors.shape[1], {"bundle_id": bundle.bundle_id, "model_id": bundle.manifest.model_id}
     )
     store.create(spec)
-    store.load(COLLECTION, _rows(vectors, spec.schema), lambda done: print(f"  {done:,} loaded", flush=True))
+    store.load(
+        COLLECTION, book_rows(vectors, spec.schema), lambda done: print(f"  {done:,} loaded", flush=True)
+    )
     store.seal(COLLECTION)
     store.publish(BOOKS.name, COLLECTION)
 
 
-def _rows(vectors: np.ndarray, schema: pa.Schema) -> Iterator[pa.Table]:
+def book_rows(vectors: np.ndarray, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Rows of the books' collection, one for each vector, some thousand at a time."""
     years = years_of(len(vectors))
     for start in range(0, len(vectors), _BATCH):
         numbers = range(start, min(start + _BATCH, len(vectors)))
