@@ -24,10 +24,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import pyarrow as pa
 
+from booksearch_assets.search.books import BookFilters, PageRange
 from booksearch_assets.search.books_collection import books_collection
 from booksearch_assets.search.engine import SearchEngine
 from booksearch_assets.search.folding import folded
-from booksearch_assets.search.books import BookFilters, PageRange
 from booksearch_assets.search.query import Query, SearchMode
 from booksearch_assets.vectorstores.contract import VECTOR, CollectionSpec, VectorIndex
 from booksearch_assets.vectorstores.exact import ExactIndex

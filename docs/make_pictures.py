@@ -49,9 +49,9 @@ PAGES = {
     "checks": "/assets/books/collection?view=checks",
 }
 QUALITY_PLOTS = {
-    "Known items: is the right cover found?": "recall",
+    "Known items: is the right picture found?": "recall",
     "Subjects: nDCG@10 beside the baselines": "subjects",
-    "Spoilt pictures: does the same book come first?": "robustness",
+    "Spoilt pictures: does the same item come first?": "robustness",
     "Latency of one query": "latency",
 }
 PAGES_AFTER_A_FAILURE = {"partial_failure": "/assets/books/cover_images?view=partitions"}
