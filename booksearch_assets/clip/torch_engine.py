@@ -81,17 +81,22 @@ def image_tower(bundle: Bundle) -> nn.Module:
     Raises ``BundleError`` where the weights lack a part of it.
     """
     from torch import nn
-    from transformers import CLIPVisionModelWithProjection, SiglipVisionModel
+    from transformers import AutoConfig, CLIPVisionModelWithProjection, SiglipVisionModel
 
     kind, output = {
         Architecture.CLIP: (CLIPVisionModelWithProjection, "image_embeds"),
         Architecture.SIGLIP: (SiglipVisionModel, "pooler_output"),
     }[bundle.architecture]
+    whole = AutoConfig.from_pretrained(bundle.folder, local_files_only=True)
+    config = whole.vision_config
+    if bundle.architecture is Architecture.CLIP:
+        # The tower alone looks for it in its own part, where many files leave it out.
+        config.projection_dim = whole.projection_dim
 
     class ImageTower(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = _load(kind, bundle)
+            self.model = _load(kind, bundle, config=config)
 
         def forward(self, pixel_values: Tensor) -> Tensor:
             return getattr(self.model(pixel_values=pixel_values), output)
@@ -99,7 +104,7 @@ def image_tower(bundle: Bundle) -> nn.Module:
     return ImageTower().eval()
 
 
-def _load(kind: Any, bundle: Bundle) -> Any:
+def _load(kind: Any, bundle: Bundle, **more: Any) -> Any:
     import torch
 
     with quietly():
@@ -110,6 +115,7 @@ def _load(kind: Any, bundle: Bundle) -> Any:
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
+            **more,
         )
     if report["missing_keys"]:
         # transformers fills them with random numbers and goes on: each process would differ.

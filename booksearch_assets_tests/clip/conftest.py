@@ -109,6 +109,21 @@ def siglip_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return Bundle.open(folder)
 
 
+@pytest.fixture(scope="session")
+def _clip_conversion(clip_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from booksearch_assets.clip.openvino_engine import convert
+
+    folder = tmp_path_factory.mktemp("engines")
+    convert(clip_bundle, folder)
+    return folder
+
+
+@pytest.fixture
+def clip_engines(_clip_conversion: Path, tmp_path: Path) -> Path:
+    """A folder with `clip_bundle`'s vision tower converted for OpenVINO, for a test to write into."""
+    return Path(shutil.copytree(_clip_conversion, tmp_path / "engines"))
+
+
 def _paint(seed: int) -> Image.Image:
     """A picture with structure at several scales, so that different pictures differ after resizing."""
     random = np.random.default_rng(seed)
