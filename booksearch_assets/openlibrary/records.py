@@ -19,6 +19,7 @@ import orjson
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
+_SAFE_DIGITS = 9  # no such number is above INT32_MAX
 
 
 class RejectReason(StrEnum):
@@ -182,8 +183,15 @@ def _read_line(line: bytes, types: tuple[bytes, ...]) -> _Line | Rejected:
         return Rejected(RejectReason.NOT_UTF8)
     if not bare_key:
         return Rejected(RejectReason.NO_KEY)
-    number = _positive(revision.decode("latin-1"), INT32_MAX) or _positive(fields.get("revision"), INT32_MAX)
-    return _Line(type_, bare_key, number or 0, modified, fields)
+    return _Line(type_, bare_key, _revision(revision, fields), modified, fields)
+
+
+def _revision(written: bytes, fields: dict[str, Any]) -> int:
+    if written.isdigit() and len(written) <= _SAFE_DIGITS and (number := int(written)):
+        return number
+    return (
+        _positive(written.decode("latin-1"), INT32_MAX) or _positive(fields.get("revision"), INT32_MAX) or 0
+    )
 
 
 def _read_leniently(payload: bytes) -> Any:
@@ -271,6 +279,8 @@ def _texts(value: Any) -> list[str]:
 
 
 def _isbns(value: Any) -> list[str]:
+    if isinstance(value, list) and all(type(isbn) is str and isbn.isalnum() for isbn in value):
+        return value
     return [isbn for text in _texts(value) if (isbn := text.replace("-", "").replace(" ", ""))]
 
 
@@ -303,6 +313,8 @@ _WHOLE_NUMBER = re.compile(r"\s*0*([1-9][0-9]{0,18})\s*", re.ASCII)
 
 def _positive(value: Any, largest: int) -> int | None:
     """A whole number from 1 to `largest`, also where a record holds it as 320.0 or as "320"."""
+    if value is None:
+        return None
     if isinstance(value, str):
         match = _WHOLE_NUMBER.fullmatch(value)
         value = int(match[1]) if match else None
@@ -314,6 +326,8 @@ def _positive(value: Any, largest: int) -> int | None:
 
 
 def _first_positive(value: Any, largest: int) -> int | None:
+    if not value:
+        return None
     for item in _items(value):
         if number := _positive(item, largest):
             return number
