@@ -70,8 +70,8 @@ class ContestantFailed(Exception):
 class Done:
     """What a contestant returns. `answer` is compared, and JSON.
 
-    `seconds` is what it timed itself, where its start-up is no part of the comparison; else its process is timed from
-    start to end. `figures` are kept with the results.
+    `seconds` is what it timed itself, where its start-up is no part of the comparison (or `since_start()`, where looking
+    at its answer is not); else its process is timed from start to end. `figures` are kept with the results.
     """
 
     answer: Any = None
@@ -233,6 +233,12 @@ def _row(
     return Row(stage, str(ours), str(peer), ratio, at, bar, share, ours.peak_memory, note, (ours, peer))
 
 
+def since_start() -> float:
+    """Seconds since this process was started, for a contestant that looks at what it made after its time is taken."""
+    started = int(_fields_of(os.getpid())[19]) / _TICKS
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+
+
 def compare(
     contestants: Sequence[Contestant],
     repetitions: int = 5,
@@ -378,17 +384,20 @@ def _tree(root: int) -> dict[int, _Stat]:
 
 def _stat(pid: int) -> _Stat | None:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        fields = _fields_of(pid)
     except OSError:
         return None
-    # The name, in brackets, may hold anything; proc(5) counts fields from 1, and the state is the third.
-    fields = text.rpartition(")")[2].split()
     return _Stat(
         parent=int(fields[1]),
         session=int(fields[3]),
         cpu_seconds=(int(fields[11]) + int(fields[12])) / _TICKS,
         resident=int(fields[21]) * _PAGE,
     )
+
+
+def _fields_of(pid: int) -> list[str]:
+    """The fields of proc(5)'s `stat` from the third, the state, on: the name before them may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _busy_seconds() -> float:
