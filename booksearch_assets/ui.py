@@ -56,6 +56,7 @@ def _sample_service(settings: Settings) -> AbstractContextManager[None]:
     """So that cover links in the UI answer, and steps in other processes find the service running."""
     if settings.profile is not Profile.SAMPLE:
         return nullcontext()
+    from booksearch_assets.sample.products import ProductWorld
     from booksearch_assets.sample.service import running_service
 
     return running_service(
@@ -64,4 +65,8 @@ def _sample_service(settings: Settings) -> AbstractContextManager[None]:
         seed=settings.sample_seed,
         editions=settings.sample_editions,
         release=settings.sample_release,
+        products=(
+            settings.sample_products_folder,
+            ProductWorld(seed=settings.sample_seed, listings=settings.sample_products),
+        ),
     )
