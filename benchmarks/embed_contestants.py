@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -178,6 +179,8 @@ def _by_udf(pictures: str, warm_up: str, embed: Callable[[bytes], list[float]]) 
     from pyspark.sql import SparkSession
     from pyspark.sql.functions import udf
 
+    # Else workers are the `python3` of PATH.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     session: SparkSession = (
         SparkSession.builder.master(f"local[{_WORKERS}]").config("spark.ui.enabled", "false").getOrCreate()
