@@ -146,6 +146,7 @@ BOOKS = SearchedCatalogue(
         copies="editions",
         image="cover",
         images="covers",
+        shape=2 / 3,
         finds="what their covers show, and by title, author and subject",
         motto="Find the book by its cover.",
         label="What the cover shows, a title or an author",

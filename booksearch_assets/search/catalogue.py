@@ -90,8 +90,8 @@ class Wording:
     """How readers are told of a catalogue, in the API and on the page.
 
     `copies` are the items that share a group, such as the editions of a work. `byline` and `facts` are shown of an item,
-    on its card and where it is opened; `unknown` stands for a byline that is empty. `source_address` is where an item
-    is shown by its source, with the attributes of the item in braces.
+    on its card and where it is opened; `unknown` stands for a byline that is empty. `shape` is the width over the
+    height of most pictures. `source_address` is where the source of an item shows it, with its attributes in braces.
     """
 
     item: str
@@ -100,6 +100,7 @@ class Wording:
     copies: str
     image: str
     images: str
+    shape: float
     finds: str
     motto: str
     label: str
@@ -118,8 +119,13 @@ class SearchedCatalogue:
     """A catalogue as it is searched. Its name is also that of its alias, and of its folder in the lake.
 
     `key` names an item, `pictures` are its pictures, and `group` is what it shares with its copies ("" for an item that
-    has none); `image_pattern` is None where ids of pictures are numbers. `item`, `result`, `answer` and `facets` are the types of answers, and `renamed` their attributes that are not called
-    as their column. `weights` are the columns whose words are found, and how much a word counts in each.
+    has none); `image_pattern` is None where ids of pictures are numbers. `weights` are the columns whose words are
+    found, and how much a word counts in each.
+
+    `item`, `result`, `answer` and `facets` are the types of answers: a result is an item with its rank, score, number of
+    copies and what matched it; an answer has an item, its copies, the collection, bundle id and model id; facets have
+    the total, a field for each number that is counted and each label, and the collection. `renamed` are attributes of
+    the item that are not called as their column.
 
     Quality asks for the values of the label `topic` as `topic_of` words them, and the baselines do not read the columns
     `telling`, which hold the answer. `thinned_by` is a field that says little of the picture, so that a filter on it

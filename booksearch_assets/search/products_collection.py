@@ -125,6 +125,7 @@ PRODUCTS = SearchedCatalogue(
         copies="listings",
         image="photo",
         images="photos",
+        shape=1.0,
         finds="what their photos show, and by title, brand, type, colour and material",
         motto="Take a picture, find the product.",
         label="What the photo shows, a name or a brand",

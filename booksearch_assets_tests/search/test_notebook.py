@@ -1,4 +1,4 @@
-"""The notebook of the documentation: it runs from top to bottom, and what is stored of it is small and clean."""
+"""The notebooks of the documentation: they run from top to bottom, and what is stored of them is small and clean."""
 
 from __future__ import annotations
 
@@ -9,31 +9,47 @@ import pytest
 from nbclient import NotebookClient
 
 from booksearch_assets_tests.search.painted import publish_painted_books, settings_for
+from booksearch_assets_tests.search.painted_products import publish_painted_products
 
-NOTEBOOK = Path(__file__).parents[2] / "docs" / "search.ipynb"
+DOCS = Path(__file__).parents[2] / "docs"
+NOTEBOOKS = ("search.ipynb", "products.ipynb")
 
 
-def test_it_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish_painted_books(settings_for(tmp_path), 40)
-    monkeypatch.setenv("BOOKSEARCH_HOME", str(tmp_path))
+def executed(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> nbformat.NotebookNode:
+    """The notebook, run in the deployment at `home`. Raises what a cell raises."""
+    monkeypatch.setenv("BOOKSEARCH_HOME", str(home))
     # The process of the notebook needs no more than one core, and others have work for theirs.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.read(DOCS / name, as_version=4)
     NotebookClient(
-        notebook, timeout=200, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook, timeout=200, kernel_name="python3", resources={"metadata": {"path": str(home)}}
     ).execute()
-    pictures = [output for output in _outputs(notebook) if "image/jpeg" in output.get("data", {})]
-    assert len(pictures) == 5
+    return notebook
 
 
-def test_what_is_stored_is_small_and_clean() -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+def test_books_are_searched_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_painted_books(settings_for(tmp_path), 40)
+    assert len(_pictures(executed("search.ipynb", tmp_path, monkeypatch))) == 5
+
+
+def test_products_are_found_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_painted_products(settings_for(tmp_path), tmp_path / "release", 60)
+    assert len(_pictures(executed("products.ipynb", tmp_path, monkeypatch))) == 5
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_what_is_stored_is_small_and_clean(name: str) -> None:
+    notebook = nbformat.read(DOCS / name, as_version=4)
     nbformat.validate(notebook)
-    assert NOTEBOOK.stat().st_size < 600_000
+    assert (DOCS / name).stat().st_size < 600_000
     kinds = {output["output_type"] for output in _outputs(notebook)}
     assert kinds == {"stream", "execute_result", "display_data"}
     # Warnings and errors go there, and they hold places of the machine that made the outputs.
     assert all(output.get("name") != "stderr" for output in _outputs(notebook))
+
+
+def _pictures(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [output for output in _outputs(notebook) if "image/jpeg" in output.get("data", {})]
 
 
 def _outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:

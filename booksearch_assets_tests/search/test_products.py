@@ -9,9 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from booksearch_assets.cli import main
 from booksearch_assets.search import BookFilters, Client, ProductFilters, YearRange
 from booksearch_assets.search.api.app import build_app
 from booksearch_assets.search.catalogues import CATALOGUES, searched_catalogue
@@ -208,3 +210,19 @@ def client(engine: Live) -> Client:
 def test_a_client_answers_in_products(client: Client) -> None:
     found = client.search("phone case", filters=ProductFilters(colour="black"))
     assert isinstance(found.results[0], Product) and found.results[0].title == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["--author", "x"], "there is no filter author here; there are: brand, type, colour, material"),
+        (["--brand", " "], "the brand to filter by is empty"),
+        (["--colour", "red"], "nothing is published as 'products'"),
+    ],
+)
+def test_the_command_searches_either_catalogue(
+    asked: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOOKSEARCH_HOME", str(tmp_path))
+    result = CliRunner().invoke(main, ["search", "--catalogue", "products", "a chair", *asked])
+    assert result.exit_code == 1 and message in " ".join(result.output.split())

@@ -45,7 +45,7 @@ export function dress(jacket, item, width) {
   image.onload = () => {
     const ratio = image.naturalWidth / image.naturalHeight;
     jacket.style.aspectRatio = ratio;
-    jacket.classList.toggle("wide", ratio > 2 / 3);
+    jacket.classList.toggle("wide", ratio > wording.shape);
   };
   image.onerror = () => jacket.classList.add("lost");
   image.src = pictureAddress(item, width);

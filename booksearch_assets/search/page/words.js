@@ -6,6 +6,8 @@ import { at, make } from "./dom.js";
 const TEMPLATES = { cover: "a book cover of …", photo: "a photo of …", illustration: "an illustration of …" };
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+document.documentElement.dataset.image = wording.image;
+document.documentElement.style.setProperty("--shape", wording.shape);
 document.querySelector('meta[name="description"]').content = `Find ${wording.items} by ${wording.finds}.`;
 at("ask").ariaLabel = capital(wording.items);
 at("grid").ariaLabel = capital(wording.items);
