@@ -6,6 +6,8 @@ Does not: encoding (`clip`), the jobs (`compute.image_embeddings`, `sagemaker.ba
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -25,6 +27,7 @@ from booksearch_assets.assets.reporting import (
 )
 from booksearch_assets.automation.conditions import follow_changes
 from booksearch_assets.automation.partitions import IN_ONE_RUN, POOL_SPARK
+from booksearch_assets.clip.engines import REFERENCE
 from booksearch_assets.compute.plan import Work
 from booksearch_assets.compute.rates import Measure
 from booksearch_assets.resources.batch_transform import BatchTransformLauncher
@@ -90,6 +93,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         from booksearch_assets.compute.image_embeddings import (
             ImageEmbeddingsParams,
+            draw_pictures,
             run_here,
             worker_bytes,
         )
@@ -129,6 +133,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
             "model_id": bundle.manifest.model_id,
             "dimension": bundle.dimension,
             "source": source,
+            "engine": str(REFERENCE),
         }
 
         def commit_partitions(report: StageReport, whole: bool) -> None:
@@ -173,6 +178,17 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
                     kind=bundle.bundle_id,
                 )
                 launcher = batch_transform if batch_transform.is_set_up else spark
+                if launcher is spark:
+                    chosen, folder = model.choose_engine(
+                        params.rows, partial(draw_pictures, params), context.log.info
+                    )
+                    context.log.info("%s embeds: %s", chosen.choice, chosen.why)
+                    facts |= {"engine": str(chosen.choice), "engine_because": chosen.why}
+                    params = replace(
+                        params,
+                        engine=str(chosen.choice),
+                        engine_folder=str(folder) if chosen.choice.engine.is_openvino else "",
+                    )
                 report = launcher.run("image_embeddings", params, config.tuning, work, context, store)
             elif params.rows:
                 report = run_here(params, model.encoder())

@@ -21,7 +21,8 @@ import numpy as np
 import pyarrow as pa
 
 from booksearch_assets.clip.bundle import WEIGHTS, Bundle
-from booksearch_assets.clip.preprocess import UndecodableImage, decode_image
+from booksearch_assets.clip.engines import REFERENCE, EngineChoice
+from booksearch_assets.clip.preprocess import UndecodableImage
 from booksearch_assets.compute.plan import PLANNED_TASKS, TaskPlan, plan_tasks
 from booksearch_assets.tables.counts import Counts, StageReport
 from booksearch_assets.tables.images import PictureTables
@@ -38,6 +39,7 @@ Key = int | str
 """What names a picture in its catalogue."""
 
 _CLOCK_DIFFERENCE = timedelta(minutes=10)
+_DRAWN_FROM = 8
 _LIBRARIES_BYTES = 350 * 2**20
 _SPARK_TYPES = {pa.int64(): "long", pa.string(): "string"}
 
@@ -49,6 +51,9 @@ class ImageEmbeddingsParams:
     `work` is the URI of one Parquet file of `PictureTables.work`, sorted by shard: the `rows` pictures without a vector yet.
 
     `rejections` is the folder to write `PictureTables.rejections` to.
+
+    `engine` is the `EngineChoice` that every worker takes, decided once for all of them; `engine_folder`, on a disk that
+    they share, has its converted models, and may be empty for an engine of torch.
     """
 
     lake: str
@@ -60,6 +65,8 @@ class ImageEmbeddingsParams:
     bundle: str
     rows_per_task: int = 512
     batch_size: int = 16
+    engine: str = str(REFERENCE)
+    engine_folder: str = ""
 
     @property
     def tables(self) -> PictureTables:
@@ -86,6 +93,7 @@ def run(spark: SparkSession, params: ImageEmbeddingsParams) -> StageReport:
     counts = Counts(asked.rows, asked.rows - sum(rejected.values()), rejected)
     figures = {
         "tasks": plan.tasks,
+        "engine": params.engine,
         "images_per_second": round(params.rows / seconds, 1),
     }
     return StageReport({"": counts}, seconds, figures)
@@ -108,6 +116,21 @@ def without_done(params: ImageEmbeddingsParams) -> ImageEmbeddingsParams:
     path = f"{params.work.removesuffix('.parquet')}-{secrets.token_hex(4)}.parquet"
     pq.write_table(left, path.removeprefix("s3://"), filesystem=lake.filesystem)
     return replace(params, work=path, rows=len(left))
+
+
+def draw_pictures(params: ImageEmbeddingsParams, count: int) -> list[bytes]:
+    """Up to `count` pictures of the work list as they were fetched, from all over it, to measure engines with."""
+    import pyarrow.parquet as pq
+
+    tables = params.tables
+    place = params.work.removeprefix("s3://")
+    work = pq.read_table(place, filesystem=Lake(params.lake).filesystem)
+    # Few runs of neighbours, since each run is a shard to open.
+    step = -(-len(work) // _DRAWN_FROM)
+    size = min(step, -(-count // _DRAWN_FROM))
+    drawn = pa.concat_tables([work.slice(start, size) for start in range(0, len(work), step)]).slice(0, count)
+    read = tables.bytes_cache(params.lake, params.source).read_keys(drawn, ["content"])
+    return [content for rows in read for content in rows["content"].to_pylist() if content]
 
 
 def worker_bytes(bundle: Bundle) -> int:
@@ -167,7 +190,7 @@ def embed_slice(
     """
     import pyarrow.dataset as ds
 
-    encoder = encoder or _encoder(params.bundle)
+    encoder = encoder or _encoder(params.bundle, params.engine, params.engine_folder)
     work = ds.dataset(params.work, format="parquet").to_table().slice(offset, length)
     tables = params.tables
     key = tables.key.name
@@ -179,7 +202,7 @@ def embed_slice(
             keys, pictures = [], []
             for name, content in zip(batch[key].to_pylist(), batch["content"].to_pylist(), strict=True):
                 try:
-                    pictures.append(decode_image(content or b""))
+                    pictures.append(encoder.decode(content or b""))
                 except UndecodableImage as error:
                     rejected.append({key: name, "reason": str(error.reason)})
                 else:
@@ -214,8 +237,9 @@ def _rejection_ddl(tables: PictureTables) -> str:
 
 
 @lru_cache(maxsize=1)
-def _encoder(bundle: str) -> Encoder:
+def _encoder(bundle: str, engine: str, engine_folder: str) -> Encoder:
     """One model for each worker process, one thread each: the workers are the parallelism."""
     from booksearch_assets.clip.encoder import Encoder
 
-    return Encoder.load(Bundle.open(bundle), threads=1)
+    choice = EngineChoice.parse(engine)
+    return Encoder.load_for_images(Bundle.open(bundle), choice, threads=1, folder=engine_folder or None)

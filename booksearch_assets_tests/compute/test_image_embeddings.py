@@ -22,6 +22,7 @@ from booksearch_assets.clip.bundle import Bundle
 from booksearch_assets.clip.encoder import Encoder
 from booksearch_assets.compute.image_embeddings import (
     ImageEmbeddingsParams,
+    draw_pictures,
     embed_slice,
     run,
     without_done,
@@ -102,6 +103,27 @@ def test_a_slice_gives_each_readable_cover_its_own_vector(
     assert sorted(rejected["cover_id"].to_pylist()) == sorted(BROKEN)
     assert all(rejected["reason"].to_pylist())
     _expect_all(params, clip_bundle, pictures)
+
+
+def test_every_worker_takes_the_engine_that_was_chosen_for_all(
+    params: ImageEmbeddingsParams, clip_bundle: Bundle, pictures: list[Image.Image]
+) -> None:
+    embed_slice(replace(params, engine="torch-bfloat16"), 0, params.rows)
+    found = _vectors(params, clip_bundle)
+    expected = Encoder.load(clip_bundle).encode_images(pictures)
+    made = np.stack([found[i] for i in range(33)])
+    assert (made * expected).sum(axis=1).min() > 0.99
+    assert np.abs(made - expected).max() > 1e-4, "float32 made these"
+
+
+def test_pictures_to_measure_engines_with_are_drawn_from_all_of_the_work(
+    params: ImageEmbeddingsParams, pictures: list[Image.Image]
+) -> None:
+    drawn = draw_pictures(params, 16)
+    assert 12 <= len(set(drawn)) == len(drawn) <= 16
+    contents = [_png(picture) for picture in pictures]
+    assert {contents.index(content) % 3 for content in drawn if content in contents} == {0, 1, 2}, "one shard"
+    assert len(set(draw_pictures(params, 1000))) == 34, "each of them, but for those without a byte"
 
 
 def test_what_an_earlier_attempt_at_the_work_embedded_is_not_embedded_again(
