@@ -70,7 +70,8 @@ class Dialect:
     """Where Milvus Lite and a server differ in calls that both have.
 
     `nested_params`: Lite reads index parameters only from a nested object, a server only flat ones. `scans_few`: a
-    server leaves its index alone where few rows pass a filter, and knows remainders; Lite does neither.
+    server leaves its index alone where few rows pass a filter, and knows remainders; Lite does neither. `insert_replaces`:
+    Lite takes the last row of a key where a server keeps both, and its upsert looks for each row before it inserts it.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Dialect:
     page_rows: int
     nested_params: bool
     scans_few: bool
+    insert_replaces: bool
     default_index: IndexSpec
     call_seconds: float
 
@@ -126,18 +128,18 @@ class MilvusCollection:
         on_rows: Callable[[pa.Table], None] | None = None,
     ) -> int:
         """As `VectorStore.load`. `on_rows` is given the rows as they are stored, before they are."""
+        # One row of each key is left, also where pymilvus sends a batch again after a lost answer.
+        write = self._client.insert if self._dialect.insert_replaces else self._client.upsert
         loaded = 0
         for rows in checked_batches(self.spec, batches, self._bounded(self._dialect.batch_rows)):
             if on_rows:
                 on_rows(rows)
             entities = rows.drop_columns(VECTOR).to_pylist()
-            for entity, vector in zip(
-                entities, vector_matrix(rows[VECTOR], self.spec.dimension), strict=True
-            ):
+            vectors = vector_matrix(rows[VECTOR], self.spec.dimension)
+            for entity, vector in zip(entities, vectors, strict=True):
                 entity[VECTOR] = vector
             with self._calling("load"):
-                # Upsert, since an insert that pymilvus sends again after a lost answer would double its rows.
-                self._client.upsert(self.spec.name, entities, timeout=self._dialect.call_seconds)
+                write(self.spec.name, entities, timeout=self._dialect.call_seconds)
             loaded += len(rows)
             if on_progress:
                 on_progress(loaded)
@@ -205,10 +207,7 @@ class MilvusCollection:
                     filter=expression,
                     # Without output fields Lite would send every field, the vector included.
                     output_fields=list(fields) or [self.spec.key],
-                    search_params={
-                        "metric_type": _METRIC,
-                        "params": self._effort(offset + k, filter),
-                    },
+                    search_params={"metric_type": _METRIC, "params": self._effort(offset + k, filter)},
                     consistency_level=_SEALED_CONSISTENCY,
                     timeout=self._dialect.call_seconds,
                 )

@@ -59,6 +59,7 @@ LITE = Dialect(
     page_rows=10_000,
     nested_params=True,
     scans_few=False,
+    insert_replaces=True,
     # Lite searches every key in Python whatever the index, and its HNSW loses neighbours under a filter.
     default_index=IndexSpec(IndexKind.FLAT),
     call_seconds=600.0,

@@ -22,6 +22,7 @@ SERVER = Dialect(
     page_rows=5_000,
     nested_params=False,
     scans_few=True,
+    insert_replaces=False,
     default_index=IndexSpec(IndexKind.HNSW),
     call_seconds=60.0,
 )
