@@ -24,7 +24,16 @@ from harness import Row
 from report import table, write_results
 
 RESULTS = Path(__file__).parent / "results"
-BENCHMARKS: tuple[str, ...] = ()
+BENCHMARKS = (
+    "dump_stages",
+    "growth",
+    "fetch_pictures",
+    "embed_pictures",
+    "load_vectors",
+    "search_warm",
+    "dagster_share",
+    "rebuild",
+)
 """The modules, in the order in which they run."""
 
 
