@@ -44,7 +44,7 @@ def dagster_home(tmp_path: Path) -> Path:
     return home
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_the_three_services_start_find_each_other_and_are_healthy(dagster_home: Path, tmp_path: Path) -> None:
     code_port, web_port = _free_port(), _free_port()
     workspace = yaml.safe_load((DOCKER / "workspace.yaml").read_text())

@@ -31,6 +31,7 @@ mutation Terminate($runId: String!) { terminateRun(runId: $runId, terminatePolic
 """
 
 
+@pytest.mark.system
 def test_terminating_a_run_in_the_ui_cancels_its_job(
     make_step: MakeStep, service: LocalServerless, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

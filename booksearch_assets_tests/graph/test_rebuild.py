@@ -171,6 +171,7 @@ class Automation:
                 assert result.success, failures(result)
 
 
+@pytest.mark.system
 def test_automation_follows_only_the_years_whose_rows_changed(changeable: Deployment) -> None:
     result = changeable.run()
     assert result.success, failures(result)

@@ -316,7 +316,7 @@ def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_memory_of_a_whole_dump_is_bounded(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib, resource\n"
