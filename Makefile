@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # What the benchmarks compare with (benchmarks/peers.txt) wants other versions than the project.
 PEERS := .venv-peers
 
-.PHONY: help bench-peers demo serve ui search checks doctor test test-all test-opensearch lint format clean java chromium
+.PHONY: help bench bench-peers demo serve ui search checks doctor test test-all test-opensearch lint format clean java chromium
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -43,6 +43,9 @@ test-opensearch: $(VENV)/.installed-test ## Run the contract of vector stores on
 	  echo "  make test-opensearch OPENSEARCH_URL=http://127.0.0.1:9200"; \
 	  echo "With a user, put it into the URL and the password into OPENSEARCH_PASSWORD: docs/opensearch.md"; exit 1; }
 	OPENSEARCH_URL='$(OPENSEARCH_URL)' $(BIN)/python -m pytest -k "opensearch or words" booksearch_assets_tests/vectorstores booksearch_assets_tests/search/test_words.py $(PYTEST_ARGS)
+
+bench: java $(VENV)/.installed-bench ## Run every benchmark beside its peers: some 20 minutes; sizes in BENCH_ARGS, as --quick
+	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 bench-peers: $(PEERS)/.installed ## Install the programs that the benchmarks compare with, apart from everything else
 
@@ -88,6 +91,10 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing packages and test tools into $(VENV): about 2 GB, some minutes the first time"
 	$(PIP_INSTALL) -e '.[test]'
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(PIP_INSTALL) -e '.[bench]'
+	@touch $@
 
 # torch first and by itself, as the project's own; then the rest as listed, so that nothing else comes with it.
 $(PEERS)/.installed: benchmarks/peers.txt

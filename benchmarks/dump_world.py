@@ -55,8 +55,13 @@ def make_dump(folder: Path, text_bytes: int, editions: int = 20_000, workers: in
         _compress(path, first if file is DumpFile.EDITIONS else b"", text, copies)
         paths[file] = str(path)
     text = texts[DumpFile.EDITIONS]
-    sizes = copies * len(text), copies * text.count(b"\n") + 1
-    return DumpInput(*(paths[file] for file in sources), *sizes)
+    return DumpInput(
+        editions=paths[DumpFile.EDITIONS],
+        works=paths[DumpFile.WORKS],
+        authors=paths[DumpFile.AUTHORS],
+        text_bytes=copies * len(text),
+        lines=copies * text.count(b"\n") + 1,
+    )
 
 
 def _as_long_as_real(text: bytes) -> bytes:

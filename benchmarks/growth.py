@@ -61,7 +61,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     )
     each, theirs = (
         _per_byte(ours[0], ours[2], sizes[2] - sizes[0]),
-        _per_byte(*prototype, sizes[1] - sizes[0]),
+        _per_byte(prototype[0], prototype[1], sizes[1] - sizes[0]),
     )
     yield Row(
         "each further GB of a dump",
