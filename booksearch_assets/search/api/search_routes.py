@@ -3,6 +3,7 @@
 Belongs here: one function for each route. Does not: parameters, bodies, errors.
 """
 
+# Without postponed annotations: FastAPI could not find models that are local to a function.
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated

@@ -3,6 +3,7 @@
 Belongs here: one function for each route. Does not: pictures themselves (`search.pictures`), what is counted (`metrics`).
 """
 
+# Without postponed annotations: FastAPI could not find models that are local to a function.
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
