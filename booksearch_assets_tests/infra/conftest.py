@@ -31,6 +31,6 @@ def deployed() -> Iterator[deployment.Clients]:
         assert deployment.up(clients, PROJECT, ["milvus"], image, lambda _: True, print)
         role = {"OrchestratorRoleArn": ORCHESTRATOR}
         assert deployment.up(clients, PROJECT, ["opensearch"], role, lambda _: True, print)
-        uploaded = {"ImageDigest": IMAGE_DIGEST, "BundleId": BUNDLE}
+        uploaded = {"ImageDigest": IMAGE_DIGEST, "BundleId": BUNDLE, "WithBatchTransform": "yes"}
         assert deployment.up(clients, PROJECT, ["sagemaker"], uploaded, lambda _: True, print)
         yield clients

@@ -40,6 +40,8 @@ def test_every_stack_is_up_and_tells_its_environment(deployed: deployment.Client
         "BOOKSEARCH_MILVUS_URI": told["MilvusUri"],
         "BOOKSEARCH_OPENSEARCH_URL": told["OpenSearchUrl"],
         "BOOKSEARCH_QUERY_ENDPOINT": "booksearch-queries",
+        "BOOKSEARCH_TRANSFORM_MODEL": told["TransformModelName"],
+        "BOOKSEARCH_TRANSFORM_STAGING": f"s3://{told['BucketName']}/sagemaker/transform",
     }
 
 
@@ -58,7 +60,9 @@ def test_the_bucket_is_encrypted_versioned_private_and_cleaned(deployed: deploym
     assert rules["unfinished-uploads"]["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 7
     assert (rules["runs"]["Filter"], rules["runs"]["Expiration"]["Days"]) == ({"Prefix": "emr/runs/"}, 30)
     # Only what runs leave behind ever expires: never a table.
-    assert [name for name, rule in rules.items() if "Days" in rule.get("Expiration", {})] == ["runs"]
+    assert rules["transforms"]["Filter"] == {"Prefix": "sagemaker/transform/"}
+    expiring = [name for name, rule in rules.items() if "Days" in rule.get("Expiration", {})]
+    assert expiring == ["runs", "transforms"]
     (refused,) = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
     assert (refused["Effect"], refused["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
     assert refused["Resource"] == [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
@@ -267,6 +271,28 @@ def test_the_endpoint_of_queries_is_serverless_and_runs_this_model_and_image(
     document = iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])
     asking = _by_sid(document["PolicyVersion"]["Document"])["AskThisEndpoint"]
     assert (asking["Action"], asking["Resource"]) == ("sagemaker:InvokeEndpoint", endpoint["EndpointArn"])
+
+
+def test_jobs_of_batch_transform_read_their_inputs_and_write_their_outputs_and_no_more(
+    deployed: deployment.Clients,
+) -> None:
+    told, iam = outputs(deployed), boto3.client("iam")
+    files = f"arn:aws:s3:::{told['BucketName']}/sagemaker/transform"
+    model = boto3.client("sagemaker").describe_model(ModelName=told["TransformModelName"])
+    endpoints = boto3.client("sagemaker").describe_model(ModelName=told["SageMakerModelName"])
+    assert model["PrimaryContainer"] == endpoints["PrimaryContainer"]
+    role = resource("sagemaker", "TransformRole")
+    assert model["ExecutionRoleArn"] == iam.get_role(RoleName=role)["Role"]["Arn"]
+    jobs = _by_sid(iam.get_role_policy(RoleName=role, PolicyName="transform")["PolicyDocument"])
+    assert jobs["ReadInputs"]["Resource"] == f"{files}/input/*"
+    assert jobs["WriteOutputs"]["Resource"] == f"{files}/output/*"
+    assert jobs["FindInputs"]["Condition"] == {"StringLike": {"s3:prefix": "sagemaker/transform/*"}}
+
+    policy = iam.get_policy(PolicyArn=told["TransformPolicyArn"])["Policy"]
+    document = iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])
+    rights = _by_sid(document["PolicyVersion"]["Document"])
+    assert rights["RunTransformJobs"]["Resource"].endswith(":transform-job/booksearch-*")
+    assert rights["ExchangeFiles"]["Resource"] == f"{files}/*"
 
 
 def _by_sid(document: Any) -> dict[str, dict[str, Any]]:

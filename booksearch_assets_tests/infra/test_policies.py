@@ -81,6 +81,7 @@ def test_every_role_is_trusted_to_one_service_or_principal_and_only_in_this_acco
         "StudioRole",
         "MilvusRole",
         "ModelRole",
+        "TransformRole",
     }
     for statement in trust:
         principal = statement.body["Principal"]

@@ -70,6 +70,8 @@ def test_outputs_name_each_environment_variable_once() -> None:
         "BOOKSEARCH_MILVUS_URI",
         "BOOKSEARCH_OPENSEARCH_URL",
         "BOOKSEARCH_QUERY_ENDPOINT",
+        "BOOKSEARCH_TRANSFORM_MODEL",
+        "BOOKSEARCH_TRANSFORM_STAGING",
     ]
 
 
