@@ -1,0 +1,100 @@
+"""The frame of the benchmarks: no time counts before its answer does, and a missed bar is seen."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+CONTESTANTS = """
+import subprocess, sys, time
+from harness import Done
+
+def sums(n):
+    return Done(sum(range(n)), seconds=0.25, figures={"n": n})
+
+def wrong(n):
+    return Done(n)
+
+def hungry():
+    # Its child takes most of the memory, and most of the processor time.
+    work = "x = bytearray(200_000_000); t = __import__('time'); e = t.process_time() + 0.4\\nwhile t.process_time() < e: pass"
+    subprocess.run([sys.executable, "-c", work], check=True)
+    return Done()
+
+def broken():
+    raise ValueError("no such dump")
+
+def slow():
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def frame(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import harness
+    import report
+
+    return SimpleNamespace(harness=harness, report=report)
+
+
+@pytest.fixture
+def contestant(frame: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    (tmp_path / "contestants_of_a_test.py").write_text(CONTESTANTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import importlib
+
+    module: ModuleType = importlib.import_module("contestants_of_a_test")
+    path = {"PYTHONPATH": os.pathsep.join([str(BENCHMARKS), str(tmp_path)])}
+    return lambda name, **arguments: frame.harness.Contestant(name, getattr(module, name), arguments, path)
+
+
+def test_measures_a_process_and_all_below_it(frame: SimpleNamespace, contestant: Callable[..., Any]) -> None:
+    run = frame.harness.run_once(contestant("hungry"))
+    assert 200e6 < run.peak_memory < 400e6
+    assert 0.3 < run.cpu_seconds < run.seconds + 1
+
+
+def test_compares_answers_before_times(frame: SimpleNamespace, contestant: Callable[..., Any]) -> None:
+    measured = frame.harness.compare([contestant("sums", n=10)], repetitions=3)["sums"]
+    assert (measured.seconds, measured.spread, measured.figure("n")) == (0.25, 0.0, 10)
+    assert [run.answer for run in measured.runs] == [45] * 3
+    with pytest.raises(frame.harness.Disagreement, match="wrong answered 10, sums answered 45"):
+        frame.harness.compare([contestant("sums", n=10), contestant("wrong", n=10)], repetitions=1)
+
+
+def test_says_why_a_contestant_failed(frame: SimpleNamespace, contestant: Callable[..., Any]) -> None:
+    with pytest.raises(frame.harness.ContestantFailed, match="ValueError: no such dump"):
+        frame.harness.run_once(contestant("broken"))
+    with pytest.raises(frame.harness.ContestantFailed, match="nothing within 0.5 s"):
+        frame.harness.run_once(contestant("slow"), timeout=0.5)
+
+
+def test_rows_know_whether_their_bar_was_met(frame: SimpleNamespace, tmp_path: Path) -> None:
+    harness, report = frame.harness, frame.report
+
+    def measured(name: str, *seconds: float) -> Any:
+        return harness.Measured(name, tuple(harness.Run(s, s, 3_000_000, 0.0, 1, {}) for s in seconds))
+
+    ours, peer = measured("ours", 2.0, 1.0, 9.0), measured("peer", 5.0, 6.0, 7.0)
+    assert (ours.seconds, ours.spread) == (2.0, 4.0)
+    fast = harness.faster("parsing", ours, peer, at_least=3.0, limit_seconds=0.5)
+    missed = harness.slower("landing", peer, ours, at_most=2.5, note="a disk was full")
+    absent = harness.Row.missing("loading", "polars", "not installed")
+    assert [(r.ratio, r.met, r.limit_share) for r in (fast, missed)] == [
+        (3.0, True, 0.25),
+        (3.0, False, 1 / 3),
+    ]
+    assert (absent.ratio, absent.met) == (None, None)
+    text = report.table([fast, missed, absent]).splitlines()
+    assert "at least 3" in text[2] and "met" in text[2] and "25%" in text[2]
+    assert "MISSED" in text[3] and text[-2:] == ["[1] a disk was full", "[2] not installed"]
+    report.write_results([absent], tmp_path, "bench", {"dump_mb": 1})
+    assert json.loads((tmp_path / "bench.json").read_text())["rows"][0]["peer"] == "polars"
