@@ -1,7 +1,8 @@
 """The ways from a dump's `.gz` to recent English fiction that are compared, each as a function for a process of its own.
 
 Ours keeps every edition in a table and counts a reason for each one dropped; the others keep what passes their filter.
-All of them answer with the keys that pass the prototype's rules, and read them after their time is taken.
+All of them answer with the keys that pass the prototype's rules and claim no later year than the dump's, which none of our
+partitions is for; they read them after their time is taken.
 
 Belongs here: ours, the prototype's way written anew from its description, and its rules in duckdb and polars. Does not:
 what is compared with what (`dump_stages`, `growth`).
@@ -179,7 +180,7 @@ def with_duckdb(editions: str) -> Done:
             """
         )
         seconds = since_start()
-        return Done(_digest(_parquet_keys([output])), seconds)
+        return Done(_digest(_parquet_keys(output)), seconds)
 
 
 def with_polars(editions: str) -> Done:
@@ -219,7 +220,7 @@ def with_polars(editions: str) -> Done:
         )
         kept.drop("lowered").sink_parquet(output, compression="zstd")
         seconds = since_start()
-        return Done(_digest(_parquet_keys([output])), seconds)
+        return Done(_digest(_parquet_keys(output)), seconds)
 
 
 def _land(folder: Path, **dumps: str) -> dict[str, Any]:
@@ -270,8 +271,7 @@ def _filter(folder: Path) -> None:
     from booksearch_assets.compute.plan import Work
     from booksearch_assets.resources.spark import LocalSparkLauncher, SparkTuning
 
-    # The prototype keeps whatever claims to be of a later year too.
-    years = [str(year) for year in range(FIRST_FOLDER, 10_000)]
+    years = [str(year) for year in range(FIRST_FOLDER, YEAR + 1)]
     params = FilteredFictionParams(
         editions=f"{folder.as_uri()}/table",
         years=years,
@@ -305,19 +305,22 @@ def _write_and_read(spark: SparkSession, kept: DataFrame) -> Done:
     with tempfile.TemporaryDirectory(prefix="prototype-") as folder:
         kept.write.mode("overwrite").csv(f"{folder}/kept", header=True)
         seconds = since_start()
-        written = spark.read.csv(f"{folder}/kept", header=True, multiLine=True)
+        written = spark.read.csv(f"{folder}/kept", header=True, multiLine=True).where(f"year <= {YEAR}")
         return Done(_digest(row["key"] for row in written.select("key").collect()), seconds)
 
 
 def _kept(folder: Path) -> list[str]:
-    files = (folder / "filtered").glob("year=*/outcome=kept/*.parquet")
-    return _parquet_keys(map(str, files), "edition_key")
-
-
-def _parquet_keys(files: Iterable[str], column: str = "key") -> list[str]:
     import pyarrow.parquet as pq
 
-    return [key for file in files for key in pq.ParquetFile(file).read([column])[column].to_pylist()]
+    files = (folder / "filtered").glob("year=*/outcome=kept/*.parquet")
+    return [key for file in files for key in pq.ParquetFile(file).read(["edition_key"])[0].to_pylist()]
+
+
+def _parquet_keys(file: str) -> list[str]:
+    import pyarrow.parquet as pq
+
+    books = pq.ParquetFile(file).read(["key", "year"]).to_pylist()
+    return [book["key"] for book in books if book["year"] <= YEAR]
 
 
 def _digest(keys: Iterable[str]) -> dict[str, Any]:
