@@ -32,7 +32,7 @@ def show_versions(settings: Settings, catalogue: str, as_json: bool) -> None:
     elif listed:
         Console(highlight=False).print(_table(listed))
     else:
-        click.echo("there is no version yet; make one with: booksearch materialize")
+        click.echo(f"there is no version yet; make one with: booksearch materialize --catalogue {catalogue}")
 
 
 def publish_version(settings: Settings, catalogue: str, name: str) -> None:

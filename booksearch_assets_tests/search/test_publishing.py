@@ -58,7 +58,10 @@ def _shown(result: dg.ExecuteInProcessResult) -> dict[str, object]:
 
 
 def test_no_version_yet_says_what_to_do(releases: Releases) -> None:
-    assert _call("versions") == (0, "there is no version yet; make one with: booksearch materialize\n")
+    assert _call("versions") == (
+        0,
+        "there is no version yet; make one with: booksearch materialize --catalogue books\n",
+    )
     assert _call("versions", "--json") == (0, "[]\n")
     code, output = _call("rollback")
     assert code == 1
