@@ -211,7 +211,7 @@ def clip_retrieval(pictures: str, checkpoint: str) -> Done:
     settings = {
         "input_dataset": pictures,
         "output_folder": output,
-        "batch_size": 32,
+        "batch_size": BATCH,
         "num_prepro_workers": _WORKERS,
         "enable_text": False,
         "use_jit": False,
