@@ -169,7 +169,8 @@ def with_duckdb(editions: str) -> Done:
                         SELECT CASE WHEN json_valid(json) THEN json END AS doc
                         FROM read_csv('{editions}', delim='\t', quote='', escape='', header=false, null_padding=true,
                             columns={{'type': 'VARCHAR', 'record': 'VARCHAR', 'revision': 'VARCHAR',
-                            'modified': 'VARCHAR', 'json': 'VARCHAR'}}, max_line_size=67108864, compression='gzip')
+                            'modified': 'VARCHAR', 'json': 'VARCHAR'}}, auto_detect=false,
+                            strict_mode=false, max_line_size=67108864, compression='gzip')
                         WHERE contains(json, '/languages/eng') AND contains(lower(json), 'fiction')
                     )
                 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +39,8 @@ BENCHMARKS = (
 
 
 def main() -> int:
+    # Ended from outside, it still ends what it started, and deletes its inputs.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options, modules = _options()
     rows: list[Row] = []
     failed: list[str] = []
