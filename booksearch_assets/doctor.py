@@ -119,7 +119,7 @@ def examine_model(settings: Settings) -> Finding:
 
 def examine_engine(settings: Settings) -> Finding:
     """Whether what was asked to embed pictures runs here, and what would embed."""
-    from booksearch_assets.clip.bundle import Bundle
+    from booksearch_assets.clip.bundle import Bundle, BundleError
     from booksearch_assets.clip.choosing import engine_folder, read_decision
     from booksearch_assets.clip.engines import AUTO, Capabilities, EngineUnavailable, wished_choice
 
@@ -130,7 +130,10 @@ def examine_engine(settings: Settings) -> Finding:
         except EngineUnavailable as error:
             return Finding("engine", False, str(error), "unset BOOKSEARCH_ENGINE, or do as it says")
         return Finding("engine", True, f"{choice} embeds, by BOOKSEARCH_ENGINE")
-    bundle = Bundle.open(settings.bundle)
+    try:
+        bundle = Bundle.open(settings.bundle)
+    except BundleError:
+        return Finding("engine", True, "auto: nothing to embed with before the model bundle is mended")
     decision = read_decision(engine_folder(settings.engines, bundle), bundle, machine)
     found = decision.why if decision else "not measured yet; booksearch model engines --measure"
     return Finding("engine", True, f"auto: {found}")

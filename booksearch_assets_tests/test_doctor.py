@@ -16,7 +16,17 @@ from booksearch_assets_tests.clip.conftest import _pristine_clip, clip_bundle, c
 
 __all__ = ["_pristine_clip", "clip_bundle", "clip_folder"]
 
-SUBJECTS = ["python", "java", "memory", "disk", "model bundle", "lake", "vector store", "embedded search"]
+SUBJECTS = [
+    "python",
+    "java",
+    "memory",
+    "disk",
+    "model bundle",
+    "engine",
+    "lake",
+    "vector store",
+    "embedded search",
+]
 
 
 @pytest.fixture
@@ -73,6 +83,7 @@ def test_a_deployment_in_which_all_is_well(environment: dict[str, str], tmp_path
     assert len(EXAMINATIONS) == len(SUBJECTS)
     assert findings["java"][1] == f"21 at {environment['JAVA_HOME']}"
     assert findings["model bundle"][1].startswith("test-tiny-clip-")
+    assert findings["engine"][1].startswith("auto: not measured yet")
     assert findings["lake"][1] == f"{tmp_path}/home of books/lake can be written; holds nothing yet"
     assert findings["vector store"][1].endswith("published: nothing yet, run make demo")
 

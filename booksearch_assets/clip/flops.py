@@ -5,8 +5,11 @@ Belongs here: counting. Does not: how fast a machine is (`compute.rates`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
+
+from booksearch_assets.clip.bundle import CONFIG, Bundle
 
 _CHANNELS = 3
 # What Hugging Face's config classes take where `config.json` is silent; both have the rest in common.
@@ -15,6 +18,11 @@ _DEFAULTS = {
     "siglip": {"patch_size": 16, "class_tokens": 0},
 }
 _COMMON = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "image_size": 224}
+
+
+def bundle_gflop(bundle: Bundle) -> float:
+    """`image_gflop` of a bundle's model."""
+    return image_gflop(json.loads((bundle.folder / CONFIG).read_text("utf-8")))
 
 
 def image_gflop(config: Mapping[str, Any]) -> float:
