@@ -195,13 +195,12 @@ def plan_graph(
 
 def encoder_of(settings: Settings) -> Encoder:
     """The encoder of a deployment. Raises `BundleError` where there is none."""
-    from booksearch_assets.clip.bundle import CONFIG, Bundle
-    from booksearch_assets.clip.flops import image_gflop
+    from booksearch_assets.clip.bundle import Bundle
+    from booksearch_assets.clip.flops import bundle_gflop
     from booksearch_assets.compute.image_embeddings import worker_bytes
 
     bundle = Bundle.open(settings.bundle, verify="size")
-    config = json.loads((bundle.folder / CONFIG).read_text("utf-8"))
-    return Encoder(bundle.bundle_id, image_gflop(config), worker_bytes(bundle))
+    return Encoder(bundle.bundle_id, bundle_gflop(bundle), worker_bytes(bundle))
 
 
 def _pace(settings: Settings, sample: bool) -> float:

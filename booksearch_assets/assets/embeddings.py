@@ -91,6 +91,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
         batch_transform: BatchTransformLauncher,
         model: ModelResource,
     ) -> dg.MaterializeResult:
+        from booksearch_assets.clip.flops import bundle_gflop
         from booksearch_assets.compute.image_embeddings import (
             ImageEmbeddingsParams,
             draw_pictures,
@@ -176,6 +177,7 @@ def build_embeddings(catalogue: Catalogue) -> dg.AssetsDefinition:
                     rows_per_task=config.rows_per_task,
                     worker_bytes=worker_bytes(bundle),
                     kind=bundle.bundle_id,
+                    gflop=bundle_gflop(bundle),
                 )
                 launcher = batch_transform if batch_transform.is_set_up else spark
                 if launcher is spark:

@@ -32,6 +32,7 @@ from booksearch_assets.tables.commit import Commit
 from booksearch_assets.tables.contract import Table
 from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.fingerprint import rows_fingerprint
+from booksearch_assets.tables.parquet import writer_settings
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -310,7 +311,9 @@ class PendingVersion:
         self.lake.filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
         batches = rows.to_batches() if isinstance(rows, pa.Table) else rows
         written = 0
-        with pq.ParquetWriter(path, schema, filesystem=self.lake.filesystem, compression="zstd") as writer:
+        with pq.ParquetWriter(
+            path, schema, filesystem=self.lake.filesystem, **writer_settings(schema)
+        ) as writer:
             for batch in batches:
                 writer.write_batch(batch, row_group_size=row_group)
                 written += batch.num_rows

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from booksearch_assets.tables.contract import Table
 from booksearch_assets.tables.lake import Lake, entries
+from booksearch_assets.tables.parquet import shard_rows, writer_settings
 
 _STAMP = "%Y%m%dT%H%M%S%f"
 
@@ -59,7 +60,13 @@ class ShardStore:
         place = f"{self._folder}/.{shard}.tmp" if self._lake.is_local else self._path(shard)
         with self._lake.writing():
             filesystem.create_dir(self._folder, recursive=True)
-            pq.write_table(rows, place, filesystem=filesystem, compression="zstd", row_group_size=64)
+            pq.write_table(
+                rows,
+                place,
+                filesystem=filesystem,
+                row_group_size=shard_rows(rows.schema),
+                **writer_settings(rows.schema, only_arrow=True),
+            )
             if self._lake.is_local:
                 filesystem.move(place, self._path(shard))
         return shard
