@@ -17,13 +17,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from booksearch_assets.assets.books import books_catalogue
+from booksearch_assets.assets.catalogue import Catalogue
+from booksearch_assets.assets.embeddings import build_embeddings
+from booksearch_assets.assets.products import products_catalogue
 from booksearch_assets.clip.bundle import Bundle
 from booksearch_assets.clip.encoder import Encoder
 from booksearch_assets.clip.preprocess import decode_image
 from booksearch_assets.compute.image_embeddings import ImageEmbeddingsParams, run_here
 from booksearch_assets.compute.plan import Work
+from booksearch_assets.definitions import default_resources
 from booksearch_assets.resources.batch_transform import BatchTransformLauncher
-from booksearch_assets.resources.spark import SparkTuning
+from booksearch_assets.resources.lake import LakeResource
+from booksearch_assets.resources.model import ModelResource
+from booksearch_assets.resources.spark import LocalSparkLauncher, SparkTuning
+from booksearch_assets.settings import Settings
+from booksearch_assets.tables.counts import Counts
 from booksearch_assets.tables.images import PictureTables
 from booksearch_assets.tables.lake import Lake
 from booksearch_assets.tables.pictures import picture_tables
@@ -182,13 +191,12 @@ def _rejections(params: ImageEmbeddingsParams) -> dict[Any, str]:
 
 
 def test_a_job_gives_each_picture_its_own_vector_whatever_the_order_of_its_lines(
-    catalogue: str,
     make_params: MakeParams,
     service: TransformService,
     contents: dict[int, bytes],
     encoder: Encoder,
 ) -> None:
-    params = make_params(catalogue)
+    params = make_params("products")
     # The service is out of breath, and carries a request out whose answer is lost.
     service.faults.throttled, service.faults.lost_replies = 2, 1
     service.requests.clear()
@@ -323,3 +331,57 @@ def test_what_cannot_or_must_not_be_started_is_told(
 ) -> None:
     assert says in failure_of(embed(make_params(), **settings))
     assert service.asked == {}
+
+
+def test_the_embeddings_of_both_catalogues_are_made_by_batch_transform_where_it_is_set_up(
+    catalogue: str, make_params: MakeParams, service: TransformService, tmp_path: Path
+) -> None:
+    params, settings = make_params(catalogue), Settings.from_environment({"BOOKSEARCH_HOME": str(tmp_path)})
+    assert not default_resources(settings)["batch_transform"].is_set_up
+    graph = {
+        "books": books_catalogue(settings.first_year),
+        "products": products_catalogue(settings.product_files, settings.product_languages),
+    }[catalogue]
+    [partition, *_] = graph.partitions.get_partition_keys()
+    commit_images(params, graph, partition)
+    result = dg.materialize(
+        [build_embeddings(graph)],
+        partition_key=partition,
+        resources={
+            "lake": LakeResource(root=params.lake),
+            "spark": LocalSparkLauncher(master="there is none"),
+            "batch_transform": launcher(),
+            "model": ModelResource(folder=str(BUNDLE)),
+        },
+        run_config={"ops": {build_embeddings(graph).op.name: {"config": {"spark_from": 0}}}},
+        raise_on_error=False,
+    )
+    assert result.success, failure_of(result)
+    (event,) = result.get_asset_materialization_events()
+    shown = event.materialization.metadata
+    assert shown["transform_job"].value == next(iter(service.asked))
+    table = graph.embeddings(Bundle.open(BUNDLE).dimension)
+    rows = Lake(params.lake).read(table, partition, [params.tables.key.name])
+    assert len(rows) == READABLE
+
+
+def commit_images(params: ImageEmbeddingsParams, graph: Catalogue, partition: str) -> None:
+    """The pictures of the work list as those of one partition, which its images asset would have made."""
+    tables, lake = params.tables, Lake(params.lake)
+    index = tables.bytes_cache(params.lake, SOURCE).index(tables.bytes.column_names)
+    table = index.select(tables.images.column_names).cast(tables.images.schema)
+    pending = lake.begin(tables.images.name, partitioned_by=graph.partitioned_by)
+    pending.write(table.to_batches(), table.schema, partition)
+    pending.commit(
+        partition, counts=Counts(len(table), len(table)), facts={"source": SOURCE}, contract=tables.images
+    )
+
+
+def test_the_model_of_the_settings_sets_the_launcher_up() -> None:
+    told = {
+        "BOOKSEARCH_TRANSFORM_MODEL": "Model-1",
+        "BOOKSEARCH_TRANSFORM_STAGING": STAGING,
+        "AWS_REGION": REGION,
+    }
+    found = default_resources(Settings.from_environment(told))["batch_transform"]
+    assert found.is_set_up and (found.model_name, found.staging, found.region) == ("Model-1", STAGING, REGION)

@@ -89,6 +89,8 @@ class ImageTransform:
         self._stage, self._params, self._place, self._clients = stage, params, place, clients
         self._poll_seconds, self._outage, self._say = poll_seconds, outage, say
         self._jobs = TransformJobs(clients.sagemaker, clients.patience)
+        # What goes in and what comes out lie apart, so that a job may read the one and write the other alone.
+        self._staging = ObjectFolder.at(place.staging, clients.s3, clients.patience)
         self._bundle, self._lake = Bundle.open(params.bundle), Lake(params.lake)
         self._tables = params.tables
         self._key, self._key_type = self._tables.key.name, self._tables.key.type
@@ -134,20 +136,20 @@ class ImageTransform:
         """Whether a job that is there goes on, or has outputs that nobody has collected yet."""
         if job["TransformJobStatus"] == RUNNING:
             return True
-        return job["TransformJobStatus"] == COMPLETED and any(self._folder(name).folder("output").listing())
+        return job["TransformJobStatus"] == COMPLETED and bool(self._output(name).listing())
 
     def _start(
         self, name: str, left: pa.Table, rate: Rate, budget_usd: float, tags: Mapping[str, str]
     ) -> dict[str, Any]:
         """Write the pictures, start a job of a new name and stay with it. Returns its figures."""
-        place, folder = self._place, self._folder(name)
+        place, folder = self._place, self._input(name)
         estimate = Estimate.of(len(left), place.machines, rate, place.region)
         self._say(f"Batch Transform {name}: {estimate.explain()}")
         estimate.require_within(budget_usd)
         # A process that was killed while it wrote may have left some.
         folder.clear()
         rows = rows_per_object(len(left), self._params.rows_per_task, place.machines.count)
-        inputs = write_inputs(self._pictures(left), folder.folder("input"), rows)
+        inputs = write_inputs(self._pictures(left), folder, rows)
         self._say(f"wrote {inputs.lines:,} pictures, {inputs.size:,} bytes, as {inputs.objects:,} objects")
         unsendable = [self._texts(left)[text] for text in inputs.unsendable]
         self._reject([(key, TOO_LARGE) for key in unsendable], f"{name}-unsendable")
@@ -156,8 +158,8 @@ class ImageTransform:
             submission = Submission(
                 name=name,
                 model=place.model,
-                input_uri=folder.folder("input").uri,
-                output_uri=folder.folder("output").uri,
+                input_uri=folder.uri,
+                output_uri=self._output(name).uri,
                 machines=place.machines,
                 payload_mb=inputs.payload_mb,
                 tags=tags,
@@ -169,13 +171,13 @@ class ImageTransform:
 
     def _attend(self, name: str, left: pa.Table) -> dict[str, Any]:
         """Stay with a job until it has ended, and collect what it leaves. Returns its figures."""
-        folder = self._folder(name)
-        progress = Progress(name, folder.folder("input"), folder.folder("output"), self._say)
+        source, output = self._input(name), self._output(name)
+        progress = Progress(name, source, output, self._say)
         job = watch(self._jobs, name, progress.look, self._poll_seconds, self._outage)
         wanted = self._texts(left)
         done = {str(key) for key in self._listed().to_pylist()} - wanted.keys()
         collection = Collection(wanted, done, self._bundle.bundle_id, self._bundle.dimension)
-        vectors = self._collect(collection, folder.folder("output"))
+        vectors = self._collect(collection, output)
         figures = job_figures(job, self._place.region, vectors)
         if job["TransformJobStatus"] != COMPLETED:
             raise ended_badly(job, vectors, figures, log_tail(self._clients.logs, name))
@@ -183,10 +185,10 @@ class ImageTransform:
             raise UnexpectedOutput(
                 f"job {name} is {COMPLETED} and left {len(missing)} of {len(left)} pictures without a line, such as "
                 f"{', '.join(missing[:_NAMED_IN_ERRORS])}. What came of the others is kept, and its inputs are in "
-                f"{folder.uri}; another attempt asks for these pictures alone",
+                f"{source.uri}; another attempt asks for these pictures alone",
                 figures,
             )
-        folder.clear()
+        source.clear()
         return figures
 
     def _collect(self, collection: Collection, output: ObjectFolder) -> int:
@@ -238,6 +240,8 @@ class ImageTransform:
     def _rejections(self) -> pa.Table:
         return self._lake.read_aside(self._params.rejections, self._tables.rejections)
 
-    def _folder(self, name: str) -> ObjectFolder:
-        """Where the inputs and outputs of one job lie."""
-        return ObjectFolder.at(self._place.staging, self._clients.s3, self._clients.patience).folder(name)
+    def _input(self, name: str) -> ObjectFolder:
+        return self._staging.folder("input").folder(name)
+
+    def _output(self, name: str) -> ObjectFolder:
+        return self._staging.folder("output").folder(name)
