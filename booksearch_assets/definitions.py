@@ -47,15 +47,13 @@ def build_defs(
     products = products_catalogue(settings.product_files, settings.product_languages)
     automation = unattended(books, settings)
     chosen = {**default_resources(settings), **(resources or {})}
-    # The services are replaced by name, wherever they are used.
-    pictures = PictureServicesResource(books=chosen["open_library"], products=chosen["product_release"])
     return dg.Definitions(
         assets=[*books_assets(books, settings.first_year), *products_assets(products)],
         asset_checks=[*books_checks(books), *catalogue_checks(products)],
         jobs=[job for each in (books, products) for job in (catalogue_job(each.name), checks_job(each.name))],
         sensors=automation.sensors,
         schedules=automation.schedules,
-        resources={"pictures": pictures, **chosen},
+        resources={"pictures": picture_services(chosen), **chosen},
         # Each run is a process already. One for each step on top would start a JVM and load the libraries for each.
         executor=dg.in_process_executor,
         loggers={"console": dg.colored_console_logger, "progress": progress_logger},
@@ -82,6 +80,11 @@ def default_resources(settings: Settings) -> dict[str, Any]:
         "product_release": _product_release(settings),
         "notifier": _notifier(settings),
     }
+
+
+def picture_services(resources: Mapping[str, Any]) -> PictureServicesResource:
+    """The services of all catalogues, of these resources: who replaces one of them by name replaces it here too."""
+    return PictureServicesResource(books=resources["open_library"], products=resources["product_release"])
 
 
 def _spark(settings: Settings) -> SparkLauncher:

@@ -25,8 +25,6 @@ from booksearch_assets.settings import Settings
 from booksearch_assets.tables.lake import Lake
 
 _EVERY_SECONDS = 2.0
-_SERVICES = {"books": "open_library", "products": "product_release"}
-"""The resource of each catalogue's pictures and known items."""
 
 
 def evaluate_version(
@@ -42,11 +40,11 @@ def evaluate_version(
 
     By default that is the live version, or for the live version the one that it replaced. Raises `UnknownVersion`.
     """
-    from booksearch_assets.definitions import default_resources
+    from booksearch_assets.definitions import default_resources, picture_services
     from booksearch_assets.vectorstores.connect import open_store
 
     resources = default_resources(settings)
-    model, service = resources["model"], resources[_SERVICES[catalogue.name]]
+    model, service = resources["model"], picture_services(resources).of(catalogue.name)
     lake = Lake(settings.lake)
     with open_store(settings.store_uri, settings.store_token()) as store:
         versions = Versions(lake, store, catalogue.name)

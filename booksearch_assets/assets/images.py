@@ -127,8 +127,9 @@ def build_images(catalogue: Catalogue) -> dg.AssetsDefinition:
             # Every picture that was settled is in the cache: years that have all of theirs stay finished.
             commit_partitions(report, whole)
         context.log.info(
-            "%d covers fetched with %d requests, %d were in the cache",
+            "%d %s fetched with %d requests, %d were in the cache",
             report.fetched,
+            noun,
             report.requests,
             report.reused,
         )

@@ -7,6 +7,7 @@ Belongs here: searching a snapshot with the semantics of `VectorIndex`. Does not
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,10 @@ _GATHERED_SHARE = 0.2
 """Where a filter keeps less than this share of the rows, their vectors are gathered and only they are compared."""
 
 _BATCH_ROWS = 10_000
+
+_TURN = threading.Lock()
+"""One product at a time takes all cores. The threads of OpenBLAS spin where several callers ask at once: with eight, a
+query over 70,000 x 512 took 81 ms of processor time instead of 24."""
 
 
 class ExactIndex:
@@ -105,7 +110,9 @@ class ExactIndex:
             matrix = matrix[candidates]
         step = max(1, _SCORES_AT_ONCE // max(1, len(matrix)))
         for start in range(0, len(queries), step):
-            for scores in queries[start : start + step] @ matrix.T:
+            with _TURN:
+                products = queries[start : start + step] @ matrix.T
+            for scores in products:
                 if candidates is not None and not gathered:
                     scores = scores[candidates]
                 best = _highest(scores, last)[first:]
