@@ -109,10 +109,7 @@ def explain(plan: GraphPlan) -> list[str]:
         lines.append("It costs nothing: everything runs on this machine.")
     lines += [f"Rates: {source}." for source in plan.sources]
     if plan.reach > _FAR:
-        lines.append(
-            f"This is {plan.reach:,.0f} times the largest build that was measured: a rough guess. Measure a larger one "
-            "with --calibrate --editions."
-        )
+        lines.append(f"This is {plan.reach:,.0f} times the largest build that was measured: a rough guess.")
     return lines
 
 

@@ -64,8 +64,6 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
         spark: dg.ResourceParam[SparkLauncher],
         open_library: OpenLibraryResource,
     ) -> dg.MaterializeResult:
-        from booksearch_assets.compute.cover_urls import CoverUrlsParams
-
         store = lake.open()
         years = partitions_of(context)
         fiction = {year: store.resolve(FILTERED_FICTION.name, year) for year in years}
@@ -80,6 +78,9 @@ def build_cover_urls(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition
         rebuild = Rebuild(context, store, COVER_URLS, recipes, recipes if config.again else ())
         if not rebuild.partitions:
             return rebuild.finished()
+        # It loads pyspark, which a rebuild of nothing has no use for.
+        from booksearch_assets.compute.cover_urls import CoverUrlsParams
+
         sizes = store.resolve(dump_table("covers_metadata"))
         kept = begin_attempt(context, store, COVER_URLS.name, rebuild.recipes)
         dropped = store.begin(COVER_URL_REJECTIONS.name)

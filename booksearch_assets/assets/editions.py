@@ -62,9 +62,6 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
         lake: LakeResource,
         spark: dg.ResourceParam[SparkLauncher],
     ) -> dg.MaterializeResult:
-        from booksearch_assets.compute.editions import EditionsParams
-        from booksearch_assets.compute.parsed_chunks import drop_parsed
-
         store = lake.open()
         dumps = {source: store.resolve(dump_table(source)) for source in SOURCES}
         dump_date = date.fromisoformat(dumps["editions"].facts["dump_date"])
@@ -83,6 +80,10 @@ def build_editions(first_year: int) -> dg.AssetsDefinition:
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(made_from), metadata=unchanged_metadata(held)
             )
+        # They load pyspark, which an unchanged dump has no use for.
+        from booksearch_assets.compute.editions import EditionsParams
+        from booksearch_assets.compute.parsed_chunks import drop_parsed
+
         pending, quarantine = (
             begin_attempt(context, store, table.name, {WHOLE: made_from}) for table in (EDITIONS, QUARANTINE)
         )

@@ -65,8 +65,6 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
         lake: LakeResource,
         spark: dg.ResourceParam[SparkLauncher],
     ) -> dg.MaterializeResult:
-        from booksearch_assets.compute.filtered_fiction import FilteredFictionParams
-
         chosen = profile(config.profile)
         store = lake.open()
         editions = store.resolve(EDITIONS.name)
@@ -84,6 +82,9 @@ def build_filtered_fiction(partitions: dg.PartitionsDefinition) -> dg.AssetsDefi
         rebuild = Rebuild(context, store, FILTERED_FICTION, recipes, recipes if config.again else ())
         if not rebuild.partitions:
             return rebuild.finished()
+        # It loads pyspark, which a rebuild of nothing has no use for.
+        from booksearch_assets.compute.filtered_fiction import FilteredFictionParams
+
         kept = begin_attempt(context, store, FILTERED_FICTION.name, rebuild.recipes)
         dropped = store.begin(FILTER_REJECTIONS.name)
         params = FilteredFictionParams(
