@@ -282,18 +282,26 @@ def _bare(uri: str, vectors: np.ndarray, seconds: float) -> dict[str, Any]:
 
 
 def _timed(call: Callable[[int], None], rows: np.ndarray, callers: int, seconds: float) -> dict[str, Any]:
+    import pymilvus
+
     print(f"bare pymilvus, {callers} callers for {seconds:g} s", flush=True)
     deadline = time.monotonic() + seconds
     started = time.monotonic()
     latencies: list[float] = []
+    failures: list[str] = []
 
     def ask(first: int) -> None:
+        # Once at least: a search may take longer than all the time there is.
         for row in itertools.cycle(np.roll(rows, first)):
+            begun = time.perf_counter()
+            try:
+                call(int(row))
+            except pymilvus.MilvusException as error:
+                failures.append(str(error))
+            else:
+                latencies.append(1000 * (time.perf_counter() - begun))
             if time.monotonic() >= deadline:
                 return
-            begun = time.perf_counter()
-            call(int(row))
-            latencies.append(1000 * (time.perf_counter() - begun))
 
     threads = [threading.Thread(target=ask, args=(17 * n,)) for n in range(callers)]
     for thread in threads:
@@ -303,6 +311,7 @@ def _timed(call: Callable[[int], None], rows: np.ndarray, callers: int, seconds:
     return {
         "per_second": round(len(latencies) / (time.monotonic() - started), 1),
         "ms": _percentiles(latencies),
+        "failures": dict(Counter(failures)),
     }
 
 
