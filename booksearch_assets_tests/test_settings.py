@@ -36,6 +36,10 @@ def test_an_empty_environment_is_the_sample_profile_under_data(
         notify_webhook=False,
         notify_email=(),
         covers_per_minute=None,
+        engine="auto",
+        products="http://127.0.0.1:8321/abo",
+        product_languages=("en_US", "en"),
+        sample_products=800,
     )
     assert settings.dagster_home == home / "dagster"
     assert settings.downloads == home / "downloads"
@@ -65,6 +69,10 @@ def test_every_variable_is_read() -> None:
             "BOOKSEARCH_API_TOKENS": "a-token-of-enough-characters",
             "BOOKSEARCH_API_RATE": "600",
             "BOOKSEARCH_QUERY_ENDPOINT": "booksearch-queries",
+            "BOOKSEARCH_ENGINE": "torch",
+            "BOOKSEARCH_PRODUCTS": "s3://bucket/abo/",
+            "BOOKSEARCH_PRODUCT_LANGUAGES": "de_DE, *",
+            "BOOKSEARCH_SAMPLE_PRODUCTS": "40",
         }
     )
     assert settings == Settings(
@@ -87,7 +95,13 @@ def test_every_variable_is_read() -> None:
         api_tokens=True,
         api_rate=600,
         query_endpoint="booksearch-queries",
+        engine="torch",
+        products="s3://bucket/abo",
+        product_languages=("de_DE", "*"),
+        sample_products=40,
     )
+    assert settings.source_of("books") == "openlibrary"
+    assert settings.source_of("products").startswith("abo-") and settings.product_files == 16
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ CONSTRAINTS = dict(
 INSTALLED_AS = {"PIL": "pillow", "dagster_pipes": "dagster-pipes", "botocore": "boto3"}
 # Installed by EMR itself.
 OF_EMR = {"pyspark", "py4j"}
+OPTIONAL = {"openvino", "nncf"}
+"""Engines that an image may be without: its pictures are embedded by torch then."""
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
@@ -68,7 +70,7 @@ def test_the_endpoint_has_what_its_process_imports_and_no_more() -> None:
     copied = [REPOSITORY / line[1:] for line in _sent(SAGEMAKER)]
     assert all(any(path.is_relative_to(place) for place in copied) for path in modules)
     # Installed with transformers, which loads the tokenizer with it.
-    needed = {module for path in modules for module in _imports(path)} | {"tokenizers"}
+    needed = {module for path in modules for module in _imports(path)} - OPTIONAL | {"tokenizers"}
     listed = _requirements(SAGEMAKER.with_name("requirements.txt"))
     assert set(listed) == {INSTALLED_AS.get(module, module) for module in needed}
     assert not any(listed.values()) and listed.keys() <= CONSTRAINTS.keys()
@@ -90,7 +92,7 @@ def test_requirements_agree_with_the_versions_that_were_tested() -> None:
 
 def test_the_archive_has_what_the_stages_import_and_no_more() -> None:
     modules = [PACKAGE / name for name in job_files() if name.endswith(".py")]
-    imported = {module for path in modules for module in _imports(path)} - OF_EMR
+    imported = {module for path in modules for module in _imports(path)} - OF_EMR - OPTIONAL
     # Installed with transformers, which loads the tokenizer with it; and what PySpark refuses mapInArrow without.
     needed = imported | {"tokenizers", "pandas"}
     listed = _requirements(DOCKER / "emr" / "requirements.txt")
