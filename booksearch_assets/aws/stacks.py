@@ -55,7 +55,11 @@ STACKS = (
     Stack("studio", "EMR Studio"),
     Stack("milvus", "Milvus on EC2, or the address of a managed one", only_when_named=True),
     Stack("opensearch", "a domain of Amazon OpenSearch Service, in place of Milvus", only_when_named=True),
-    Stack("sagemaker", "vectors of queries by a serverless endpoint, of pictures by Batch Transform", only_when_named=True),
+    Stack(
+        "sagemaker",
+        "vectors of queries by a serverless endpoint, of pictures by Batch Transform",
+        only_when_named=True,
+    ),
 )
 
 
