@@ -59,7 +59,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["search", "x", "-k", "0"], "1<=x<=1000"),
         (["search", "--image", "/no/such/file.jpg"], "does not exist"),
         (["materialize", "books/nothing"], "no asset is called books/nothing"),
-        (["materialize", "--years", "15"], "expected a year or a range"),
+        (["materialize", "--years", "15"], "expected one or a range"),
         (["materialize", "--years", "1990..2019"], "--years names 1990; there are the years 2010.."),
         (["materialize", "--filter-profile", "artcle"], "article-stated"),
         (["demo", "--editions", "5"], "100<=x<=10000000"),
