@@ -60,7 +60,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["search", "--image", "/no/such/file.jpg"], "does not exist"),
         (["materialize", "books/nothing"], "no asset is called books/nothing"),
         (["materialize", "--years", "15"], "expected one or a range"),
-        (["materialize", "--years", "1990..2019"], "--years names 1990; there are the years 2010.."),
+        (["materialize", "--years", "1990..2019"], "there is no partition 1990 of books; there are 2010.."),
         (["materialize", "--filter-profile", "artcle"], "article-stated"),
         (["demo", "--editions", "5"], "100<=x<=10000000"),
         (["model", "import", "/no/such/folder", "--model-id", "a", "--revision", "b"], "does not exist"),
