@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from booksearch_assets_tests.graph.deployment import Deployment
 
 _STEPS = [
@@ -43,6 +45,7 @@ run_job(build_defs(settings), "books", None, [dg.AssetKey(["books", *name.split(
 """
 
 
+@pytest.mark.system
 def test_steps_that_find_nothing_to_do_start_no_jvm_and_load_no_model(changeable: Deployment) -> None:
     """Landing, fetching and loading never need either; the others need them for work alone, and here is none."""
     settings = changeable.settings

@@ -90,6 +90,7 @@ def test_a_run_with_nothing_new_makes_nothing(changeable: Deployment) -> None:
             assert commit.version in str(shown(record)["why"].value)
 
 
+@pytest.mark.system
 def test_three_rebuilds_fetch_and_embed_what_is_new_and_leave_nothing_behind(changeable: Deployment) -> None:
     """Releases of the sample world: 1 corrects a title, 6 adds books and changes covers, 8 deletes and shrinks books."""
     corrected_titles = vanished = 0
@@ -239,6 +240,7 @@ def test_another_model_makes_a_collection_beside_the_old_one_and_fetches_nothing
     assert held == {first["collection"]: first["bundle_id"], second["collection"]: other_id}
 
 
+@pytest.mark.system
 def test_another_filter_profile_asks_only_for_covers_that_were_never_wanted_before(
     changeable: Deployment,
 ) -> None:

@@ -61,7 +61,7 @@ def test_products_are_searched_filtered_and_likened(chromium: Browser, tmp_path:
         assert grave_findings(page, "light") == []
         page.goto(address)
         expect(page.get_by_role("heading", name="Take a picture, find the product.")).to_be_visible()
-        expect(page.get_by_role("link", name="a blue phone case")).to_be_visible()
+        expect(page.get_by_role("link", name="a blue violin")).to_be_visible()
         assert grave_findings(page, "light") == []
         visit.context.close()
     assert (visit.said, visit.elsewhere) == ([], [])

@@ -16,6 +16,8 @@ from booksearch_assets.checks.rule import Outcome, Scope
 from booksearch_assets.clip.bundle import write_manifest
 from booksearch_assets.resources.model import ModelResource
 from booksearch_assets.resources.open_library import OpenLibraryResource
+from booksearch_assets.resources.pictures import PictureServicesResource
+from booksearch_assets.resources.product_release import ProductReleaseResource
 from booksearch_assets.resources.vector_store import VectorStoreResource
 from booksearch_assets.search.books_collection import books_collection
 from booksearch_assets.search.publications import Reason
@@ -110,7 +112,10 @@ class Deployment:
     def judge(self, commit: Commit) -> Outcome:
         [rule] = [rule for rule in collection_rules(books_catalogue(2010)) if rule.name == CHECK]
         assert rule.blocking
-        known = OpenLibraryResource(downloads="unused", known_items=str(self.world.known_items))
+        books = OpenLibraryResource(downloads="unused", known_items=str(self.world.known_items))
+        known = PictureServicesResource(
+            books=books, products=ProductReleaseResource(root="unused", source="unused", downloads="unused")
+        )
         store = VectorStoreResource(uri=str(self.folder / "milvus"))
         return rule.judge(Scope(self.lake, [commit], self.model, store, known))
 
