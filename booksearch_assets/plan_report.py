@@ -25,7 +25,7 @@ from booksearch_assets.planning import GraphPlan, encoder_of, plan_graph
 from booksearch_assets.settings import Settings
 from booksearch_assets.tables.lake import Lake
 
-CALIBRATION = (1000, 4000)
+CALIBRATION = (2000, 8000)
 """Editions of the builds that a calibration measures: what a build takes whatever its size, and what grows."""
 
 _FAR = 20

@@ -114,6 +114,10 @@ class Build:
         return cls(data["editions"], data["covers"], data["text_bytes"], tuple(measured))
 
 
+_NOTHING = 1e-9
+"""Seconds or bytes that no measurement can tell from none."""
+
+
 @dataclass(frozen=True)
 class Line:
     """`fixed + each * units`, neither below zero."""
@@ -134,7 +138,7 @@ class Line:
             )
         # Plain least squares would fit the largest build alone; no amount weighs more than one of a thousandth.
         most = max(amount for _, amount in points)
-        weights = [1 / max(amount, most / 1000) ** 2 if most else 1.0 for _, amount in points]
+        weights = [(most / max(amount, most / 1000)) ** 2 if most > _NOTHING else 1.0 for _, amount in points]
         whole = sum(weights)
         mean_x = sum(w * x for w, (x, _) in zip(weights, points, strict=True)) / whole
         mean_y = sum(w * y for w, (_, y) in zip(weights, points, strict=True)) / whole
