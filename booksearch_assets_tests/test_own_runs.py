@@ -57,6 +57,7 @@ def start(home: Path, seconds: float) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.system
 def test_runs_that_need_the_same_thing_wait_for_one_another(home: Path) -> None:
     processes = [start(home, 0.5) for _ in range(2)]
     said = [process.communicate(timeout=120)[0] for process in processes]
@@ -65,6 +66,7 @@ def test_runs_that_need_the_same_thing_wait_for_one_another(home: Path) -> None:
     assert first_end <= second_begin
 
 
+@pytest.mark.system
 def test_a_killed_run_is_ended_and_gives_back_its_pool(home: Path) -> None:
     killed = start(home, 3600)
     deadline = time.monotonic() + 120

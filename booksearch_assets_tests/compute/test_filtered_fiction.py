@@ -49,6 +49,7 @@ def expected_outcomes(rows: Rows, dump_year: int = DUMP_YEAR) -> dict[tuple[str,
     }
 
 
+@pytest.mark.system
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(LINES, min_size=200, max_size=200), st.lists(LINES, min_size=40, max_size=40))
 def test_messy_editions_agree_with_the_oracle(

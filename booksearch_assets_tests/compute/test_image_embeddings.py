@@ -178,6 +178,7 @@ def _embed_until_killed(given: dict[str, Any]) -> None:
     embed_slice(params, 12, 12)
 
 
+@pytest.mark.system
 def test_a_killed_worker_loses_the_slice_in_hand_and_no_more(
     params: ImageEmbeddingsParams, clip_bundle: Bundle, pictures: list[Image.Image]
 ) -> None:

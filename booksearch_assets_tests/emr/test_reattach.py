@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from booksearch_assets_tests.emr.conftest import MakeStep
 from booksearch_assets_tests.emr.serverless import LocalServerless, wait_for
@@ -106,6 +107,7 @@ def test_the_job_of_a_failed_attempt_is_not_taken_for_the_next(
     assert step.times_run == 2
 
 
+@pytest.mark.system
 def test_a_killed_orchestrator_is_followed_by_one_that_finds_its_job(
     make_step: MakeStep, service: LocalServerless, tmp_path: Path
 ) -> None:

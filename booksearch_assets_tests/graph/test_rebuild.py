@@ -210,6 +210,7 @@ def test_automation_follows_only_the_years_whose_rows_changed(changeable: Deploy
     }
 
 
+@pytest.mark.system
 def test_another_model_makes_a_collection_beside_the_old_one_and_fetches_nothing(
     changeable: Deployment, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def _texts(*texts: str) -> torch.Tensor:
     return encode_texts(*_loaded(), texts)
 
 
+@pytest.mark.system
 def test_loads_in_a_fresh_process_without_a_network() -> None:
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-c", LOAD_WITHOUT_NETWORK, str(FOLDER)]

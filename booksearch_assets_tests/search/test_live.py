@@ -28,14 +28,13 @@ from booksearch_assets.vectorstores.errors import CollectionNotFound
 from booksearch_assets.vectorstores.milvus_lite import MilvusLiteStore
 from booksearch_assets.vectorstores.milvus_server import MilvusServerStore
 from booksearch_assets_tests.search.releases import LetterEncoder, Releases
-from booksearch_assets_tests.vectorstores.conftest import BACKENDS
 from booksearch_assets_tests.vectorstores.server import milvus_server
 
 PUBLISHES = 10
 QUERY = Query("book c", k=8, collapse=False)
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=["lite", pytest.param("server", marks=[pytest.mark.milvus, pytest.mark.system])])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], VectorStore]:
     """Opens the store as another process would."""
     if request.param == "server":

@@ -81,6 +81,7 @@ def _publish(settings: Settings, count: int) -> None:
         store.publish(BOOKS.name, name)
 
 
+@pytest.mark.system
 def test_a_deployment_is_served_until_it_is_stopped(tmp_path: Path) -> None:
     settings = Settings.from_environment({"BOOKSEARCH_HOME": str(tmp_path)})
     _publish(settings, 8)
