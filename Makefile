@@ -31,10 +31,10 @@ doctor: $(VENV)/.installed ## Examine this machine and deployment
 	$(BIN)/booksearch doctor
 
 test: java chromium $(VENV)/.installed-test lint ## Lint, types, import rules, definitions, and all tests but those of whole systems
-	$(BIN)/python -m pytest -n 4 -m "not system" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 -m "not system" $(PYTEST_ARGS)
 
 test-all: java chromium $(VENV)/.installed-test lint ## The same, and whole deployments on EMR's stand-in, in the UI, and killed
-	$(BIN)/python -m pytest -n 4 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 $(PYTEST_ARGS)
 
 test-opensearch: $(VENV)/.installed-test ## Run the contract of vector stores on an OpenSearch of yours, given as OPENSEARCH_URL
 	@test -n "$(OPENSEARCH_URL)" || { \
