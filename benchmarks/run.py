@@ -26,6 +26,7 @@ from report import table, write_results
 
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS = (
+    "load_definitions",
     "dump_stages",
     "growth",
     "fetch_pictures",

@@ -10,12 +10,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pyarrow.fs as pafs
 
-from booksearch_assets.compute.download import DownloadProgress, download
+from booksearch_assets.compute.download import USER_AGENT, DownloadProgress, download
 
 _BLOCK_BYTES = 1 << 20
+_TIMEOUT_SECONDS = 30.0
 
 
 class ReleaseError(Exception):
@@ -43,7 +45,9 @@ def release_file(
     """
     address = f"{root.rstrip('/')}/{name}"
     if root.startswith(("http://", "https://")):
-        fetched = download(address, _place(downloads, root, name), on_progress=on_progress)
+        place = _place(downloads, root, name)
+        # A release rarely changes: what an earlier run downloaded is taken while the server has that version.
+        fetched = download(address, place, etag=_etag(address), on_progress=on_progress)
         return ReleaseFile(address, fetched.path, fetched.sha256)
     try:
         if root.startswith("s3://"):
@@ -61,6 +65,16 @@ def release_file(
             f"cannot read {address} ({error}); expected a release as Amazon Berkeley Objects publishes it, with "
             "listings/metadata and images/metadata. Set BOOKSEARCH_PRODUCTS to the folder or address above these"
         ) from error
+
+
+def _etag(address: str) -> str | None:
+    """The version that lies at an address; None where its server does not say so, and downloading will tell why."""
+    request = Request(address, method="HEAD", headers={"User-Agent": USER_AGENT})
+    try:
+        with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
+            return answer.headers["ETag"]
+    except OSError:
+        return None
 
 
 def _place(downloads: Path, root: str, name: str) -> Path:

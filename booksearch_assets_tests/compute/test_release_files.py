@@ -6,7 +6,7 @@ import functools
 import hashlib
 import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
@@ -53,6 +53,35 @@ def test_an_address_is_downloaded_and_two_releases_are_kept_apart(
     assert one.path != other.path
     assert one.address == f"{address}/{NAME}"
     assert one.sha256 == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_a_version_that_was_downloaded_is_not_downloaded_again(tmp_path: Path) -> None:
+    contents = {"now": b"one"}
+    asked: list[str] = []
+
+    class Versioned(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            asked.append(self.command)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(contents["now"])))
+            self.send_header("ETag", f'"{hashlib.sha256(contents["now"]).hexdigest()}"')
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.do_HEAD()
+            self.wfile.write(contents["now"])
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Versioned) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        root = f"http://127.0.0.1:{server.server_port}"
+        first, second = (release_file(root, NAME, tmp_path) for _ in range(2))
+        assert first == second and asked == ["HEAD", "GET", "HEAD"]
+        contents["now"] = b"another"
+        assert release_file(root, NAME, tmp_path).path.read_bytes() == b"another"
+        server.shutdown()
 
 
 def test_a_file_that_is_not_there_is_told(address: str, folder: Path, tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.fs as pafs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from booksearch_assets.tables.books import COVERS
-from booksearch_assets.tables.lake import LakeError
+from booksearch_assets.tables.lake import LakeError, entries
 from booksearch_assets.tables.shards import ShardStore
 from booksearch_assets_tests.tables.people import PEOPLE, people
 
@@ -166,6 +167,22 @@ def test_a_lake_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "lake").write_text("not a folder")
     with pytest.raises(LakeError, match="cannot write to the lake"):
         ShardStore(str(tmp_path / "lake"), "people", PEOPLE).append(people(1))
+
+
+def test_a_folder_that_comes_while_it_is_listed_is_listed(tmp_path: Path) -> None:
+    class Raced:
+        """What Arrow does where a folder is made between its two looks."""
+
+        looks = 0
+
+        def get_file_info(self, selector: pafs.FileSelector) -> list[pafs.FileInfo]:
+            self.looks += 1
+            if self.looks == 1:
+                raise FileNotFoundError(selector.base_dir)
+            return pafs.LocalFileSystem().get_file_info(selector)
+
+    (tmp_path / "one").touch()
+    assert [info.base_name for info in entries(Raced(), str(tmp_path))] == ["one"]
 
 
 def _process(store: ShardStore, code: str) -> subprocess.Popen[bytes]:
