@@ -6,6 +6,7 @@ Belongs here: the order of the demonstration and what it prints. Does not: anyth
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 from rich.console import Console
@@ -45,10 +46,13 @@ def run_demo(catalogue: str, editions: int | None = None, products: int | None =
         return code
     console.print(f"materialised in {time.monotonic() - started:.0f} s\n")
     search_and_print(settings, catalogue, console)
-    chosen = "" if catalogue == "books" else f" --catalogue {catalogue}"
+    # The path that this command was called by: it may be on no PATH.
+    command, chosen = sys.argv[0], "" if catalogue == "books" else f" --catalogue {catalogue}"
     console.print(
-        f"\nsearch yourself: [bold]booksearch serve{chosen}[/bold] for the page, or "
-        f"[bold]booksearch search{chosen}[/bold] here   see the graph: [bold]booksearch ui[/bold]"
+        f"\nthe search page: [bold]{command} serve{chosen}[/bold]\n"
+        f"search here: [bold]{command} search{chosen} TEXT[/bold]\n"
+        f"see the graph: [bold]{command} ui[/bold]",
+        soft_wrap=True,
     )
     return 0
 
@@ -65,6 +69,6 @@ def search_and_print(settings: Settings, name: str, console: Console) -> None:
         results = engine.search(Query(text=text, k=RESULTS))
         console.print(f'[bold]"{text}"[/bold]')
         print_results(results, catalogue)
-        sheet = settings.home / f"search-{number}.png"
+        sheet = settings.home / f"{name}-{number}.png"
         save_sheet(results, settings, sheet, heading=text, catalogue=catalogue)
         console.print(f"{catalogue.pictures.noun}: {sheet}\n")
