@@ -69,7 +69,7 @@ DEBUGGING_PORT = 9333
 
 def main() -> int:
     demo = Settings.from_environment()
-    shutil.copyfile(demo.home / "search-1.png", IMAGES / "search.png")
+    shutil.copyfile(demo.home / "books-1.png", IMAGES / "search.png")
     save_quality_plots(Lake(demo.lake))
     make_page_pictures.main()
     with tempfile.TemporaryDirectory() as folder:

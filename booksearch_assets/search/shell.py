@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from booksearch_assets.search.query import SearchResults
     from booksearch_assets.search.versions import Version
 
+UNTITLED = "Untitled"
+"""What is shown of an item that has no title, here as on the page."""
+
 _RECHECK_SECONDS = 1.0
 """How long a service may go on serving what a server has replaced. A local store is asked before every query."""
 
@@ -139,7 +142,7 @@ def print_results(results: SearchResults[Any], catalogue: SearchedCatalogue = BO
     table = Table("", TITLE, *headings, "score", box=None, pad_edge=False)
     for result in results.results:
         told = [_told(getattr(result, name)) for name in byline]
-        table.add_row(str(result.rank), result.title, *told, _score(result.score))
+        table.add_row(str(result.rank), result.title or UNTITLED, *told, _score(result.score))
     Console(highlight=False).print(table if results.results else "nothing found")
 
 
@@ -163,7 +166,10 @@ def save_sheet(
     contents = image_contents(catalogue.pictures, settings.lake, settings.source_of(catalogue.name), images)
     last = catalogue.wording.byline[-1].attribute
     items = [
-        (contents.get(image), [result.title, f"{_told(getattr(result, last))}   {_score(result.score)}"])
+        (
+            contents.get(image),
+            [result.title or UNTITLED, f"{_told(getattr(result, last))}   {_score(result.score)}"],
+        )
         for image, result in zip(images, results.results, strict=True)
     ]
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ from booksearch_assets.search.quality.images import self_match
 from booksearch_assets.search.quality.neighbours import keeping, neighbour_recall
 from booksearch_assets.search.quality.query_sets import Kind, images_of, query_sets, rows_of
 from booksearch_assets.search.query import InvalidQuery, ItemNotFound, Query, SearchMode, SearchResults
+from booksearch_assets.search.shell import print_results
 from booksearch_assets.tables.products import KNOWN_ITEMS
 from booksearch_assets.vectorstores.contract import VECTOR
 from booksearch_assets.vectorstores.errors import InvalidCollection
@@ -134,6 +135,14 @@ def test_similar_items_and_copies(engine: Live) -> None:
     # The same picture under another id stands for one product, too.
     alike = Live(shop.shop(twins={"81-d": "81-c"}), WordEncoder())
     assert len(alike.search(Query("case", mode=SearchMode.SEMANTIC)).results) == 4
+
+
+def test_a_shell_names_what_has_no_title(engine: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    found = engine.search(Query(text="chair", k=2))
+    first, second = found.results
+    print_results(replace(found, results=(replace(first, title=""), second)), PRODUCTS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:2] == ["1", "Untitled"] and second.title.split()[0] in lines[2]
 
 
 def test_near_duplicates_of_named_pictures() -> None:
