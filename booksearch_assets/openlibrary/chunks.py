@@ -20,6 +20,7 @@ import pyarrow.fs as pafs
 from isal import igzip
 from isal.igzip_lib import IsalError
 
+from booksearch_assets.openlibrary import strict
 from booksearch_assets.openlibrary.dates import first_four_digits, publish_year
 from booksearch_assets.openlibrary.pagination import largest_number
 from booksearch_assets.openlibrary.records import (
@@ -75,34 +76,24 @@ class Parsing:
 
 
 def _edition_row(line: bytes, dump_year: int) -> Row | Rejected:
-    record = parse_edition(line)
+    record = strict.read_edition(line) or parse_edition(line)
     if not isinstance(record, EditionRecord):
         return record
-    date = record.publish_date
+    # fmt: off
+    (
+        key, revision, last_modified, title, subtitle, work_key, author_keys, languages, subjects, genres, date,
+        number_of_pages, pagination, isbn_10, isbn_13, cover_id,
+    ) = record
     return (
-        record.key,
-        record.revision,
-        record.last_modified,
-        record.work_key,
-        record.author_keys,
-        record.title,
-        record.subtitle,
-        record.languages,
-        record.subjects,
-        record.genres,
-        date,
-        publish_year(date, dump_year),
-        first_four_digits(date),
-        record.number_of_pages or largest_number(record.pagination),
-        record.number_of_pages,
-        record.isbn_10,
-        record.isbn_13,
-        record.cover_id,
+        key, revision, last_modified, work_key, author_keys, title, subtitle, languages, subjects, genres, date,
+        publish_year(date, dump_year), first_four_digits(date), number_of_pages or largest_number(pagination),
+        number_of_pages, isbn_10, isbn_13, cover_id,
     )
+    # fmt: on
 
 
 def _work_row(line: bytes, dump_year: int) -> Row | Rejected:
-    match parse_work(line):
+    match strict.read_work(line) or parse_work(line):
         case WorkRecord(key, revision, last_modified, subjects, author_keys):
             return key, revision, last_modified, None, subjects, author_keys
         case RedirectRecord(key, revision, last_modified, location):

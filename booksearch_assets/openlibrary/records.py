@@ -121,8 +121,8 @@ def parse_edition(line: bytes) -> EditionRecord | Rejected:
         publish_date=_text(get("publish_date")),
         number_of_pages=_positive(get("number_of_pages"), INT32_MAX),
         pagination=_folded(get("pagination")),
-        isbn_10=_isbns(get("isbn_10")),
-        isbn_13=_isbns(get("isbn_13")),
+        isbn_10=isbns(get("isbn_10")),
+        isbn_13=isbns(get("isbn_13")),
         cover_id=_first_positive(get("covers"), INT64_MAX),
     )
 
@@ -278,9 +278,14 @@ def _texts(value: Any) -> list[str]:
     return [text for text in map(_folded, _items(value)) if text]
 
 
-def _isbns(value: Any) -> list[str]:
-    if isinstance(value, list) and all(type(isbn) is str and isbn.isalnum() for isbn in value):
-        return value
+def isbns(value: Any) -> list[str]:
+    """The numbers of a list, or of a single text, bare of hyphens and spaces."""
+    if isinstance(value, list):
+        try:
+            if all(map(str.isalnum, value)):
+                return value
+        except TypeError:
+            pass
     return [isbn for text in _texts(value) if (isbn := text.replace("-", "").replace(" ", ""))]
 
 
@@ -302,7 +307,7 @@ def _keys(value: Any) -> list[str]:
         return []
     if isinstance(value, list):
         try:
-            return [key for item in value if (key := _last_segment(item["key"]))]
+            return [key for item in value if (key := item["key"].rpartition("/")[2].strip())]
         except (TypeError, KeyError, AttributeError):
             pass
     return [key for key in map(_key, _items(value)) if key]
