@@ -7,6 +7,7 @@ import fnmatch
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,22 @@ def test_spark_jobs_and_the_platform_run_the_same_python() -> None:
     (image,) = re.findall(r"PYTHON_IMAGE=python:(3\.\d+)\.\d+-slim", PLATFORM.read_text())
     assert image == PYTHON_VERSION
     assert f"python{image} -m booksearch_assets.emr.package" in EMR.read_text()
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_every_module_that_an_image_runs_is_there(path: Path) -> None:
+    named = set(re.findall(r"\bbooksearch_assets(?:\.\w+)+", path.read_text()))
+    assert named and not [name for name in named if find_spec(name) is None]
+
+
+def test_the_package_of_jobs_is_built_with_nothing_installed() -> None:
+    (command,) = [run for run in stages(EMR)["build"].all_of("RUN") if "emr.package" in run]
+    # The interpreter and its standard library alone, as in the image.
+    bare = [sys.executable, "-S", *command.split()[1:3], "--help"]
+    said = subprocess.run(bare, cwd=REPOSITORY, env={}, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    options = [word for word in command.split() if word.startswith("--")]
+    assert options == ["--into", "--torch-index"] and all(option in said.stdout for option in options)
 
 
 def test_requirements_agree_with_the_versions_that_were_tested() -> None:

@@ -1,4 +1,4 @@
-"""The commands of the images, really started: code server, webserver and daemon together, on loopback.
+"""The commands of the images, really started: code server, webserver and daemon together, and the search, on loopback.
 
 They are read from the Dockerfile. Only places differ from the images: ports that are free, SQLite for PostgreSQL.
 """
@@ -89,6 +89,27 @@ def test_the_three_services_start_find_each_other_and_are_healthy(dagster_home: 
             )
             assert healthy("webserver") and healthy("code-server") and healthy("daemon")
             assert daemon.poll() is None
+
+
+@pytest.mark.system
+def test_the_search_starts_before_anything_is_published_and_is_healthy(tmp_path: Path) -> None:
+    port = _free_port()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("BOOKSEARCH_")},
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "BOOKSEARCH_HOME": str(tmp_path),
+        "BOOKSEARCH_API_TOKENS": "a-token-of-the-tests",
+    }
+    stage, ports = _STAGES["search"], {"8080": str(port), "0.0.0.0": "127.0.0.1"}
+    command = [ports.get(word, word) for word in stage.command()]
+    check = [word.replace(":8080/", f":{port}/") for word in stage.healthcheck()]
+    with _started(command, environment, tmp_path) as search:
+        _wait_for_port(port, search)
+        _until(
+            lambda: subprocess.run(check, env=environment, capture_output=True).returncode,
+            lambda code: code == 0,
+        )
+        assert search.poll() is None
 
 
 def test_a_health_check_fails_where_nothing_runs(dagster_home: Path) -> None:

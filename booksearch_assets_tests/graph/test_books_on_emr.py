@@ -31,7 +31,13 @@ from booksearch_assets_tests.emr.serverless import LocalServerless, running_serv
 from booksearch_assets_tests.graph.deployment import Deployment, failures
 
 pytestmark = [pytest.mark.graph, pytest.mark.spark, pytest.mark.slow, pytest.mark.system]
-STAGES = ("editions", "filtered_fiction", "cover_urls", "cover_embeddings")
+STAGES = {
+    "editions": "editions",
+    "filtered_fiction": "filtered_fiction",
+    "cover_urls": "cover_urls",
+    "cover_embeddings": "image_embeddings",
+}
+"""The assets whose work is a job, in the order of their jobs, and the stage that each job is named after."""
 YEARLY = ("filtered_fiction", "cover_urls", "cover_images", "cover_embeddings")
 SECONDS = 600
 
@@ -103,7 +109,7 @@ def _kill_an_executor(on_emr: BooksOnEmr, service: LocalServerless, lost: thread
 
     def embeds() -> bool:
         running = [
-            j for j in jobs_of(service, on_emr) if "cover_embeddings" in j["name"] and j["state"] == "RUNNING"
+            j for j in jobs_of(service, on_emr) if "image_embeddings" in j["name"] and j["state"] == "RUNNING"
         ]
         drivers[:] = [service.driver_of(job["id"]) for job in running]
         return bool(drivers and workers_of(drivers[0]))
@@ -115,7 +121,7 @@ def _kill_an_executor(on_emr: BooksOnEmr, service: LocalServerless, lost: thread
 
 def test_a_killed_orchestrator_is_followed_by_one_that_finishes_with_its_job(emr: Emr) -> None:
     assert emr.result.success, failures(emr.result)
-    assert [job["name"].split("-")[1] for job in emr.jobs()] == list(STAGES)
+    assert [job["name"].split("-")[1] for job in emr.jobs()] == list(STAGES.values())
     assert {job["state"] for job in emr.jobs()} == {"SUCCESS"}
     said = [record.user_message for record in emr.instance.all_logs(emr.result.run_id)]
     assert [line for line in said if "of an earlier process: staying with it" in line] == [
@@ -196,8 +202,8 @@ def test_a_range_is_recorded_year_by_year_and_each_job_with_its_cost(
     jobs = {job["name"].split("-")[1]: job["id"] for job in emr.jobs()}
     for asset in YEARLY:
         assert set(emr.materializations(asset)) == years
-    for asset in STAGES:
+    for asset, stage in STAGES.items():
         for made in emr.materializations(asset).values():
-            assert made.metadata["emr_job_run_id"].value == jobs[asset]
+            assert made.metadata["emr_job_run_id"].value == jobs[stage]
             assert made.metadata["estimated_cost_usd"].value > 0
             assert str(made.metadata["dagster/uri"].value).startswith("s3://lake/books/")
