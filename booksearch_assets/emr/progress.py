@@ -7,7 +7,6 @@ Belongs here: reading Spark's own status, and putting it into words now and then
 from __future__ import annotations
 
 import math
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 EVERY_SECONDS = 10.0
-# Spark names a stage by the line that asked for it, wherever the package was unpacked.
-_FOLDERS = re.compile(r"(?<= at )\S*/")
+# Below it, a whole number would hide much of a rate, or all of it.
+_SLOW = 10
 # Spark adds a tenth to a worker's memory for what lies outside of the JVM, and not less than this.
 _OVERHEAD_FACTOR, _LEAST_OVERHEAD = 0.1, 384 * MIB
 
@@ -39,7 +38,7 @@ class TaskProgress:
     seconds: float
 
     def describe(self, rows_in_all: int | None = None, counted: str = "rows") -> str:
-        """`parquet at ...: 40 of 512 tasks (8%), 45 images a second, 3 min left`; `counted` is what rows are called.
+        """`stage 3, parquet: 40 of 512 tasks (8%), 45 images a second, 3 min left`; `counted` is what rows are called.
 
         Where the job has so many rows in all, the tasks that are done stand for their share of them: a task may make
         much work of one row that says which slice to read.
@@ -48,7 +47,8 @@ class TaskProgress:
         line = f"{self.name}: {self.done:,} of {self.total:,} tasks ({share:.0%})"
         rows = self.rows if rows_in_all is None else round(rows_in_all * share)
         if self.seconds > 0 and rows:
-            line += f", {rows / self.seconds:,.0f} {counted} a second"
+            rate = rows / self.seconds
+            line += f", {rate:,.{0 if rate >= _SLOW else 1}f} {counted} a second"
         if 0 < self.done < self.total:
             line += f", {_duration(self.seconds * (self.total - self.done) / self.done)} left"
         return line
@@ -97,9 +97,18 @@ def tasks_in_hand(session: SparkSession) -> list[TaskProgress]:
         submitted = stage.submissionTime()
         seconds = time.time() - submitted.get().getTime() / 1000 if submitted.isDefined() else 0.0
         rows = stage.inputRecords() + stage.shuffleReadRecords()
-        name = _FOLDERS.sub("", stage.name())
+        name = stage_name(stage_id, stage.name())
         found.append(TaskProgress(name, stage.numCompleteTasks(), stage.numTasks(), rows, seconds))
     return found
+
+
+def stage_name(stage_id: int, call_site: str) -> str:
+    """`stage 3, parquet`: the number, and the action that asked for it, where Spark's call site says which.
+
+    A stage before a shuffle is asked for by a thread of the adaptive plan, which is nobody's action.
+    """
+    action = call_site.partition(" at ")[0]
+    return f"stage {stage_id}, {action}" if action.isidentifier() else f"stage {stage_id}"
 
 
 def used_so_far(session: SparkSession) -> Usage:

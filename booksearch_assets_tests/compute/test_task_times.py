@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from booksearch_assets.compute.plan import TaskPlan, Wishes, Work, plan_spark
+from booksearch_assets.compute import image_embeddings
+from booksearch_assets.compute.image_embeddings import ImageEmbeddingsParams
+from booksearch_assets.compute.plan import PLANNED_TASKS, TaskPlan, Wishes, Work, plan_spark
 from booksearch_assets.compute.rates import Measure, Rate
 from booksearch_assets.compute.task_times import CORE_SECONDS, TASKS_RUN, run_measured, task_times
 from booksearch_assets.tables.counts import StageReport
@@ -33,7 +35,11 @@ def test_seventy_thousand_urls_in_one_small_file_keep_every_core_busy(
     work = Work(ROWS, file.stat().st_size, Measure.ROW)
     offer = LAUNCHER.offer(Wishes())
     plan = plan_spark(work, Rate(0.01, 0.0, ROWS, "made up"), offer)
-    slices = TaskPlan(ROWS, plan.tasks)
+    # What the launcher tells the session, and how the stage that embeds cuts its rows when it is told.
+    spark.conf.set(PLANNED_TASKS, LAUNCHER.plan_settings(plan)[PLANNED_TASKS])
+    slices = image_embeddings._task_plan(spark, ImageEmbeddingsParams("", "books", "", "", ROWS, "", ""))
+    spark.conf.unset(PLANNED_TASKS)
+    assert slices == TaskPlan(ROWS, plan.tasks)
 
     def lengths(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

@@ -1,7 +1,7 @@
 """An EMR Serverless on this machine: moto's, with a back-end whose jobs really run as subprocesses, and an S3.
 
-Belongs here: what moto 5.2 leaves out (jobs that take time, idempotency tokens, states, usage, logs in S3), and faults
-of the service on demand. Does not: how a job is started (`cluster`), S3 (`object_store`), what is expected of a job.
+Belongs here: what moto 5.2 leaves out (jobs that take time, idempotency tokens, states, usage, logs in S3 and, where a
+job asks for them, in CloudWatch), and faults of the service on demand. Does not: how a job is started (`cluster`), S3 (`object_store`), what is expected of a job.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ from booksearch_assets_tests.emr.object_store import serving
 REGION = "us-east-1"
 ROLE = "arn:aws:iam::123456789012:role/jobs"
 BUCKET = "jobs"
+LOG_GROUP = "/aws/emr-serverless"
 USAGE = {"vCPUHour": 2.0, "memoryGBHour": 8.0, "storageGBHour": 1.0}
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _ENDED = ("SUCCESS", "FAILED", "CANCELLED")
@@ -223,13 +224,30 @@ class LocalServerless:
         return kept | {"PYTHONPATH": str(_REPOSITORY)} | self.environment | driver
 
     def _upload_logs(self, job: JobRun, logs: Path) -> None:
-        uri = job.configuration_overrides["monitoringConfiguration"]["s3MonitoringConfiguration"]["logUri"]
-        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        monitoring = job.configuration_overrides["monitoringConfiguration"]
+        if monitoring.get("cloudWatchLoggingConfiguration", {}).get("enabled"):
+            self._log_to_cloudwatch(job, logs)
+        bucket, _, prefix = (
+            monitoring["s3MonitoringConfiguration"]["logUri"].removeprefix("s3://").partition("/")
+        )
         folder = f"{prefix}/applications/{job.application_id}/jobs/{job.id}/SPARK_DRIVER"
         for stream in ("stdout", "stderr"):
             if (logs / stream).exists():
                 body = gzip.compress((logs / stream).read_bytes())
                 self.client("s3").put_object(Bucket=bucket, Key=f"{folder}/{stream}.gz", Body=body)
+
+    def _log_to_cloudwatch(self, job: JobRun, logs: Path) -> None:
+        """To the streams that the user guide names ("Logging for EMR Serverless with Amazon CloudWatch")."""
+        client, group = self.client("logs"), {"logGroupName": LOG_GROUP}
+        with suppress(client.exceptions.ResourceAlreadyExistsException):
+            client.create_log_group(**group)
+        for stream in ("stdout", "stderr"):
+            name = f"/applications/{job.application_id}/jobs/{job.id}/SPARK_DRIVER/{stream}"
+            lines = (logs / stream).read_text().splitlines() if (logs / stream).exists() else []
+            events = [{"timestamp": int(1000 * time.time()), "message": line} for line in lines if line]
+            client.create_log_stream(logStreamName=name, **group)
+            if events:
+                client.put_log_events(logStreamName=name, logEvents=events, **group)
 
 
 @contextmanager
