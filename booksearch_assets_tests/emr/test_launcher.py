@@ -5,6 +5,7 @@ Those in which the client that comes with Dagster does worse are in `test_stock_
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def test_a_stage_within_its_budget_runs_as_a_job_and_its_report_says_what_it_cos
     assert report["counts"] == {"": {"rows_in": 3, "rows_out": 3, "rejected": {}}}
     figures = report["figures"]
     assert figures["emr_application_id"] == step.application_id
-    assert figures["billed_vcpu_hours"] == 2.0
+    billed = [figures[f"billed_{what}_hours"] for what in ("vcpu", "memory_gb", "storage_gb")]
+    assert billed == [2.0, 8.0, 1.0]
+    assert re.fullmatch(r"us-east-1, as of \d{4}-\d\d-\d\d", figures["prices"])
     # 2 vCPU-hours, 8 GB-hours and 1 GB-hour of storage at the prices of us-east-1.
     assert figures["estimated_cost_usd"] == pytest.approx(0.1516, abs=1e-4)
     assert figures["planned_tasks"] == 4

@@ -206,4 +206,8 @@ def test_a_range_is_recorded_year_by_year_and_each_job_with_its_cost(
         for made in emr.materializations(asset).values():
             assert made.metadata["emr_job_run_id"].value == jobs[stage]
             assert made.metadata["estimated_cost_usd"].value > 0
+            assert made.metadata["actual_to_predicted_usd"].value > 0
+            assert "tasks" in str(made.metadata["plan"].value)
             assert str(made.metadata["dagster/uri"].value).startswith("s3://lake/books/")
+    for made in emr.materializations("cover_embeddings").values():
+        assert made.metadata["images_per_dollar"].value > 0
