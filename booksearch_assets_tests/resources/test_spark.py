@@ -89,20 +89,23 @@ def test_a_model_that_fits_nowhere_fails_the_step_for_good() -> None:
     assert not failure.value.allow_retries
 
 
-@pytest.mark.parametrize("asset", ["editions", "filtered_fiction", "cover_urls", "cover_embeddings"])
-def test_the_launchpad_of_every_spark_asset_shows_what_can_be_tuned_and_when(asset: str) -> None:
-    definition = build_defs().resolve_assets_def(dg.AssetKey(["books", asset]))
-    shown = definition.op.config_schema.config_type.fields["tuning"]
-    assert shown.default_value["preset"] == "planned"
-    fields = shown.config_type.fields
-    assert set(fields) == set(SparkTuning.model_fields)
-    for name, field in fields.items():
-        assert field.description and re.search(
-            r"\b(when|where|Choose|Set|Raise|Lower)\b", field.description
-        ), name
-    assert {value.config_value for value in fields["preset"].config_type.inner_type.enum_values} == {
-        p.name for p in Preset
-    }
+def test_the_launchpad_of_every_spark_asset_shows_what_can_be_tuned_and_when() -> None:
+    assets = build_defs().resolve_asset_graph().assets_defs
+    on_spark = {a.key.to_user_string(): a for a in assets if "spark" in a.required_resource_keys}
+    books = ("editions", "filtered_fiction", "cover_urls", "cover_embeddings")
+    assert on_spark.keys() == {*(f"books/{name}" for name in books), "products/image_embeddings"}
+    for asset in on_spark.values():
+        shown = asset.op.config_schema.config_type.fields["tuning"]
+        assert shown.default_value["preset"] == "planned"
+        fields = shown.config_type.fields
+        assert set(fields) == set(SparkTuning.model_fields)
+        for name, field in fields.items():
+            assert field.description and re.search(
+                r"\b(when|where|Choose|Set|Raise|Lower)\b", field.description
+            ), name
+        assert {value.config_value for value in fields["preset"].config_type.inner_type.enum_values} == {
+            p.name for p in Preset
+        }
 
 
 def test_an_amount_without_a_unit_is_refused_in_the_launchpad() -> None:
