@@ -29,7 +29,10 @@ _STAGES = ("compute", "vectorstores", "search", "clip", "tables", "sample", "eva
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
-        "--graph-editions", type=int, default=20_000, help="Editions of the demo graph's world."
+        "--graph-editions",
+        type=int,
+        default=1_000,
+        help="Editions of the demo graph's world; the bar is for 20,000.",
     )
 
 

@@ -35,7 +35,7 @@ _CONCURRENCY = 64
 
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
-    parser.add_argument("--fetched", type=int, default=4_000, help="Pictures to fetch from a sound server.")
+    parser.add_argument("--fetched", type=int, default=2_000, help="Pictures to fetch from a sound server.")
     parser.add_argument("--troubled", type=int, default=1_000, help="And from one with troubles.")
     parser.add_argument("--per-second", type=float, default=200.0, help="The rate that is to be held.")
 

@@ -22,7 +22,7 @@ _MOST_GAINED = 1.25
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
-        "--growth-mb", type=int, default=50, help="Text of the smallest dump; 640 grows to 10 GB, an hour."
+        "--growth-mb", type=int, default=20, help="Text of the smallest dump; 640 grows to 10 GB, an hour."
     )
 
 

@@ -65,7 +65,7 @@ def main() -> int:
 
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
-    parser.add_argument("--rebuild-editions", type=int, default=4_000, help="20,000 takes half an hour.")
+    parser.add_argument("--rebuild-editions", type=int, default=1_000, help="20,000 takes half an hour.")
     parser.add_argument("--rebuild-covers-per-minute", type=int, default=300)
 
 

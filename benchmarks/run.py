@@ -50,18 +50,26 @@ def main() -> int:
         options.scratch = Path(folder)
         for module in modules:
             print(f"{module.__name__} (load average {os.getloadavg()[0]:.1f})", flush=True)
+            began = time.monotonic()
             try:
                 rows.extend(_shown(module.rows(options)))
+                print(f"  {time.monotonic() - began:,.0f} s", flush=True)
+                # At once: what ends the run later does not take these with it.
+                _write(rows, options)
             except Exception:  # noqa: BLE001, one that fails must not take the others' results with it
                 traceback.print_exc()
                 failed.append(module.__name__)
     print(f"\n{table(rows)}\n\n{time.monotonic() - started:,.0f} s in all")
-    settings = {name: value for name, value in vars(options).items() if name != "scratch"}
-    if not options.benchmarks or options.name:
-        write_results(rows, RESULTS, options.name or ("bench-quick" if options.quick else "bench"), settings)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed or (any(row.met is False for row in rows) and not options.quick) else 0
+
+
+def _write(rows: list[Row], options: argparse.Namespace) -> None:
+    """Keep the results so far; those of single benchmarks only under a name that was asked for."""
+    if not options.benchmarks or options.name:
+        settings = {name: value for name, value in vars(options).items() if name != "scratch"}
+        write_results(rows, RESULTS, options.name or ("bench-quick" if options.quick else "bench"), settings)
 
 
 def _options() -> tuple[argparse.Namespace, list[ModuleType]]:
