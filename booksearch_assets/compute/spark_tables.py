@@ -31,6 +31,8 @@ _SETTINGS = {
     # A task of so few folders (years) keeps a file open for each, and need not sort its wide rows by folder: that was two
     # fifths of what writing the editions took.
     "spark.sql.maxConcurrentOutputFileWriters": "64",
+    # As many folders as years are listed where the plan is made; a job to list them takes longer.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "64",
 }
 
 

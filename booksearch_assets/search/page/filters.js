@@ -122,4 +122,6 @@ function showButtons({ filter, column }, names, chosen) {
 }
 
 at("show-filters").addEventListener("click", () => toggleFilters(panel.hidden));
+// A click before this would be lost.
+at("show-filters").disabled = false;
 at("clear-filters").addEventListener("click", () => go(withoutFilters(current().state)));
