@@ -37,7 +37,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--engine", action="append", help="`openvino` and `openvino-int8`, if no other is given."
     )
-    parser.add_argument("--embedded", type=int, default=256, help="Pictures that our stage embeds.")
+    parser.add_argument("--embedded", type=int, default=1_024, help="Pictures that our stage embeds.")
     parser.add_argument(
         "--neighbours-among", type=int, default=400, help="Covers of the sample world, for the overlap."
     )
