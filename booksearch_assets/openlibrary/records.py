@@ -19,7 +19,7 @@ import orjson
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
-_SAFE_DIGITS = 9  # no such number is above INT32_MAX
+SAFE_DIGITS = 9  # no such number is above INT32_MAX
 
 
 class RejectReason(StrEnum):
@@ -187,7 +187,7 @@ def _read_line(line: bytes, types: tuple[bytes, ...]) -> _Line | Rejected:
 
 
 def _revision(written: bytes, fields: dict[str, Any]) -> int:
-    if written.isdigit() and len(written) <= _SAFE_DIGITS and (number := int(written)):
+    if written.isdigit() and len(written) <= SAFE_DIGITS and (number := int(written)):
         return number
     return (
         _positive(written.decode("latin-1"), INT32_MAX) or _positive(fields.get("revision"), INT32_MAX) or 0

@@ -8,12 +8,21 @@ Belongs here: the usual shape, and nothing that has to be decided. Does not: oth
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import msgspec
 
-from booksearch_assets.openlibrary.records import INT32_MAX, INT64_MAX, EditionRecord, WorkRecord, isbns
+from booksearch_assets.openlibrary.records import (
+    INT32_MAX,
+    INT64_MAX,
+    SAFE_DIGITS,
+    EditionRecord,
+    WorkRecord,
+    isbns,
+)
 
-_SAFE_DIGITS = 9  # no such number is above INT32_MAX
-_REFUSALS = (msgspec.MsgspecError, UnicodeError, RecursionError)
+Shape = TypeVar("Shape")
 
 
 class _Reference(msgspec.Struct, gc=False):
@@ -52,73 +61,69 @@ _decode_work = msgspec.json.Decoder(_Work).decode
 
 def read_edition(line: bytes) -> EditionRecord | None:
     """The edition in a line of the usual shape; None says no more than that `records.parse_edition` has to read it."""
-    head = _head(line, b"/type/edition")
-    if head is None:
+    read = _read(line, b"/type/edition", _decode_edition)
+    if read is None:
         return None
-    key, revision, last_modified, payload = head
-    try:
-        read = _decode_edition(payload)
-    except _REFUSALS:
-        return None
-    pages, works = read.number_of_pages, read.works and _keys(read.works)
+    key, revision, last_modified, edition = read
+    pages, works = edition.number_of_pages, _keys(edition.works)
     return EditionRecord(
         key,
         revision,
         last_modified,
-        " ".join(read.title.split()) or None if read.title else None,
-        " ".join(read.subtitle.split()) or None if read.subtitle else None,
+        _folded(edition.title),
+        _folded(edition.subtitle),
         works[0] if works else None,
-        _keys(read.authors) if read.authors else [],
-        _keys(read.languages) if read.languages else [],
-        _texts(read.subjects) if read.subjects else [],
-        _texts(read.genres) if read.genres else [],
-        read.publish_date,
+        _keys(edition.authors),
+        _keys(edition.languages),
+        _texts(edition.subjects),
+        _texts(edition.genres),
+        edition.publish_date,
         pages if pages is not None and 1 <= pages <= INT32_MAX else None,
-        " ".join(read.pagination.split()) or None if read.pagination else None,
-        isbns(read.isbn_10) if read.isbn_10 else [],
-        isbns(read.isbn_13) if read.isbn_13 else [],
-        _first_positive(read.covers) if read.covers else None,
+        _folded(edition.pagination),
+        isbns(edition.isbn_10) if edition.isbn_10 else [],
+        isbns(edition.isbn_13) if edition.isbn_13 else [],
+        _first_positive(edition.covers) if edition.covers else None,
     )
 
 
 def read_work(line: bytes) -> WorkRecord | None:
     """The work in a line of the usual shape; None says no more than that `records.parse_work` has to read it."""
-    head = _head(line, b"/type/work")
-    if head is None:
+    read = _read(line, b"/type/work", _decode_work)
+    if read is None:
         return None
-    key, revision, last_modified, payload = head
-    try:
-        read = _decode_work(payload)
-    except _REFUSALS:
-        return None
-    return WorkRecord(
-        key,
-        revision,
-        last_modified,
-        _texts(read.subjects) if read.subjects else [],
-        _keys([role.author for role in read.authors]) if read.authors else [],
-    )
+    key, revision, last_modified, work = read
+    authors = _keys([role.author for role in work.authors or ()])
+    return WorkRecord(key, revision, last_modified, _texts(work.subjects), authors)
 
 
-def _head(line: bytes, type_: bytes) -> tuple[str, int, str, bytes] | None:
+def _read(line: bytes, type_: bytes, decode: Callable[[bytes], Shape]) -> tuple[str, int, str, Shape] | None:
+    """Key, revision, time of the last change, and fields."""
     parts = line.split(b"\t", 4)
     # Texts that nobody reads are skipped unseen: only ASCII is certain to be UTF-8.
     if len(parts) < 5 or parts[0] != type_ or not line.isascii():
         return None
     _, path, digits, last_modified, payload = parts
     key = path[path.rfind(b"/") + 1 :].decode()
-    if not (key.isalnum() and digits.isdigit() and len(digits) <= _SAFE_DIGITS):
+    if not (key.isalnum() and digits.isdigit() and len(digits) <= SAFE_DIGITS and int(digits)):
         return None
-    revision = int(digits)
-    return (key, revision, last_modified.decode(), payload) if revision else None
+    try:
+        return key, int(digits), last_modified.decode(), decode(payload)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
 
 
-def _keys(references: list[_Reference]) -> list[str]:
+def _folded(text: str | None) -> str | None:
+    return " ".join(text.split()) or None if text else None
+
+
+def _keys(references: list[_Reference] | None) -> list[str]:
+    if not references:
+        return []
     return [key for reference in references if (key := reference.key.rpartition("/")[2].strip())]
 
 
-def _texts(texts: list[str]) -> list[str]:
-    return [folded for text in texts if (folded := " ".join(text.split()))]
+def _texts(texts: list[str] | None) -> list[str]:
+    return [folded for text in texts if (folded := " ".join(text.split()))] if texts else []
 
 
 def _first_positive(numbers: list[int | None]) -> int | None:
