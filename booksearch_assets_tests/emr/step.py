@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 
@@ -28,22 +28,42 @@ main("booksearch_assets_tests.emr.stages", lambda: None)
 
 
 @dataclass
-class Step:
-    """One asset on one application. `settings` are the launcher's, beside those that every test needs."""
+class JobStep:
+    """What any step whose job is a stage has: an application, a folder for an instance, the parameters of the stage."""
 
     application_id: str
     home: Path
     params: Any
-    settings: dict[str, Any] = field(default_factory=dict)
-    entry_point: str = "tally.py"
-    stage: str = "tally"
-    retries: int = 0
-    tuning: dict[str, Any] = field(default_factory=dict)
 
     def instance_on_disk(self) -> dg.DagsterInstance:
         """An instance that other threads and processes may open too, and that takes longer to make."""
         self.home.mkdir(exist_ok=True)
         return dg.DagsterInstance.local_temp(str(self.home), overrides={"telemetry": {"enabled": False}})
+
+    @property
+    def times_run(self) -> int:
+        """How often the stage was begun."""
+        diary = Path(self.params.diary)
+        return len(diary.read_text().splitlines()) if diary.exists() else 0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self) | {"home": str(self.home)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        data = json.loads(text)
+        return cls(**data | {"home": Path(data["home"]), "params": TallyParams(**data["params"])})
+
+
+@dataclass
+class Step(JobStep):
+    """One asset on one application. `settings` are the launcher's, beside those that every test needs."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    entry_point: str = "tally.py"
+    stage: str = "tally"
+    retries: int = 0
+    tuning: dict[str, Any] = field(default_factory=dict)
 
     @property
     def launcher(self) -> EmrServerlessLauncher:
@@ -92,20 +112,6 @@ class Step:
             raise_on_error=False,
             **chosen,
         )
-
-    @property
-    def times_run(self) -> int:
-        """How often the stage was begun."""
-        diary = Path(self.params.diary)
-        return len(diary.read_text().splitlines()) if diary.exists() else 0
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self) | {"home": str(self.home)})
-
-    @classmethod
-    def from_json(cls, text: str) -> "Step":
-        data = json.loads(text)
-        return cls(**data | {"home": Path(data["home"]), "params": TallyParams(**data["params"])})
 
 
 def report_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:

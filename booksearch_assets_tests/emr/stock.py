@@ -6,11 +6,9 @@ as a script, it is an orchestrator of its own, which a test may kill.
 Belongs here: that use of it, as well as it can be used. Does not: what is expected of it.
 """
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +18,7 @@ from botocore.config import Config
 from dagster_aws.pipes import PipesEMRServerlessClient
 
 from booksearch_assets_tests.emr.serverless import BUCKET, REGION, ROLE, LocalServerless
-from booksearch_assets_tests.emr.stages.tally import TallyParams
+from booksearch_assets_tests.emr.step import JobStep
 
 _ENTRY_POINT = """
 from dagster_pipes import open_dagster_pipes
@@ -79,12 +77,9 @@ def stock_client(client: Any | None = None, **chosen: Any) -> PipesEMRServerless
 
 
 @dataclass
-class StockStep:
+class StockStep(JobStep):
     """One asset on one application, as `step.Step` is one of ours."""
 
-    application_id: str
-    home: Path
-    params: TallyParams
     retries: int = 0
     messages: str = "cloudwatch"
 
@@ -132,25 +127,6 @@ class StockStep:
             return done.get_materialize_result()
 
         return dg.materialize([rows], instance=instance, tags=tags, raise_on_error=False)
-
-    @property
-    def times_run(self) -> int:
-        """How often the stage was begun."""
-        diary = Path(self.params.diary)
-        return len(diary.read_text().splitlines()) if diary.exists() else 0
-
-    def instance_on_disk(self) -> dg.DagsterInstance:
-        """An instance that other processes may open too."""
-        self.home.mkdir(exist_ok=True)
-        return dg.DagsterInstance.local_temp(str(self.home), overrides={"telemetry": {"enabled": False}})
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self) | {"home": str(self.home)})
-
-    @classmethod
-    def from_json(cls, text: str) -> "StockStep":
-        data = json.loads(text)
-        return cls(**data | {"home": Path(data["home"]), "params": TallyParams(**data["params"])})
 
 
 if __name__ == "__main__":
