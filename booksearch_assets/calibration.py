@@ -27,14 +27,14 @@ class CalibrationFailed(ValueError):
 
 
 def measure_build(
-    editions: int, bundle: str, home: Path, on_line: Callable[[str], None] = lambda line: None
+    editions: int, bundle: str, engine: str, home: Path, on_line: Callable[[str], None] = lambda line: None
 ) -> Build:
-    """Build a sample world of so many editions under `home`, a new folder, with the model in `bundle`.
+    """Build a sample world of so many editions under `home`, a new folder, with the model in `bundle` run by `engine`.
 
     Covers are painted as fast as they are asked for. `on_line` gets what the build prints.
     Raises `CalibrationFailed` with the end of its log.
     """
-    environment = _environment(editions, bundle, home)
+    environment = _environment(editions, bundle, engine, home)
     settings = Settings.from_environment(environment)
     _prepare(settings)
     started = time.time()
@@ -65,12 +65,13 @@ def measure_build(
     return _measured(settings, watch, started, time.time())
 
 
-def _environment(editions: int, bundle: str, home: Path) -> dict[str, str]:
+def _environment(editions: int, bundle: str, engine: str, home: Path) -> dict[str, str]:
     """That of this process, but for what would make it another deployment."""
     ours = {
         "BOOKSEARCH_HOME": str(home),
         "BOOKSEARCH_PROFILE": "sample",
         "BOOKSEARCH_MODEL": bundle,
+        "BOOKSEARCH_ENGINE": engine,
         "BOOKSEARCH_SAMPLE_EDITIONS": str(editions),
         "BOOKSEARCH_SAMPLE_PORT": str(_free_port()),
     }

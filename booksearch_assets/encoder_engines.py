@@ -1,6 +1,6 @@
 """`booksearch model engines`: which engines run on this machine, how fast, and which would embed.
 
-Belongs here: drawing the pictures to measure with, and showing what was found. Does not: measuring (`clip.probe`) and
+Belongs here: drawing the pictures to measure with, deciding ahead of a build, and showing what was found. Does not: measuring (`clip.probe`) and
 deciding (`clip.choosing`).
 """
 
@@ -32,13 +32,30 @@ def show_engines(settings: Settings, measure: bool, pictures: Path | None, count
     decision = read_decision(folder, bundle, machine)
     if measure:
         contents = _files(pictures, count) if pictures else _painted(settings, count)
-        decision = decide(
-            bundle, folder, readable_pictures(contents), lambda message: click.echo(message, err=True)
-        )
+        decision = decide(bundle, folder, readable_pictures(contents), _say)
     if as_json:
         click.echo(decision.model_dump_json(indent=1) if decision else "null")
         return
     _print(settings, bundle, machine, decision)
+
+
+def engine_of_large_builds(settings: Settings) -> str:
+    """The engine that a build of many covers takes here: what is asked for by name, or what `auto` has found or finds now."""
+    from booksearch_assets.clip.choosing import PROBE_PICTURES, decide, engine_folder, read_decision
+
+    machine = Capabilities.of_this_machine()
+    if settings.engine != AUTO:
+        return str(wished_choice(settings.engine, machine))
+    bundle = Bundle.open(settings.bundle)
+    folder = engine_folder(settings.engines, bundle)
+    decision = read_decision(folder, bundle, machine)
+    if decision is None:
+        decision = decide(bundle, folder, _painted(settings, PROBE_PICTURES), _say)
+    return decision.choice
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
 
 
 def _print(settings: Settings, bundle: Bundle, machine: Capabilities, decision: Decision | None) -> None:

@@ -40,18 +40,24 @@ def calibrate(settings: Settings, sizes: Sequence[int] = CALIBRATION) -> CostMod
 
 
 def measure(settings: Settings, sizes: Sequence[int], console: Console) -> CostModel:
-    """The cost model of this machine by builds of these sizes, which leave nothing behind."""
-    builds = tuple(measure_one(settings, size, console) for size in sizes)
+    """The cost model of this machine by builds of these sizes, which leave nothing behind.
+
+    They embed by the engine that a large build takes: small ones take the reference unless one has been decided.
+    """
+    from booksearch_assets.encoder_engines import engine_of_large_builds
+
+    engine = engine_of_large_builds(settings)
+    builds = tuple(measure_one(settings, size, engine, console) for size in sizes)
     cores = os.cpu_count() or 1
     source = (
         f"measured on {datetime.now(UTC):%Y-%m-%d} on {cores} cores of this machine, by builds of "
-        f"{' and '.join(f'{size:,}' for size in sizes)} editions"
+        f"{' and '.join(f'{size:,}' for size in sizes)} editions, embedded by {engine}"
     )
     return CostModel(builds, cores, encoder_of(settings).kind, source)
 
 
-def measure_one(settings: Settings, editions: int, console: Console) -> Build:
-    """Build in a folder of its own, showing what the build says."""
+def measure_one(settings: Settings, editions: int, engine: str, console: Console) -> Build:
+    """Build in a folder of its own with this engine, showing what the build says."""
     from booksearch_assets.calibration import measure_build
 
     with tempfile.TemporaryDirectory(prefix="calibration-") as home:
@@ -59,6 +65,7 @@ def measure_one(settings: Settings, editions: int, console: Console) -> Build:
             build = measure_build(
                 editions,
                 settings.bundle,
+                engine,
                 Path(home),
                 lambda line: status.update(f"building {editions:,} editions: {line[:80]}"),
             )
