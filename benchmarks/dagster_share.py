@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from harness import At, Contestant, Done, Row, compare
+from harness import Contestant, Done, compare
+from rows import At, Row
 
 _SECONDS = 0.01
 _MOST = 0.15

@@ -20,12 +20,14 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dump_world import YEAR
-from harness import Done, since_start
+from harness import Done
+from processes import since_start
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -40,17 +42,39 @@ _COLUMNS = (
 )
 
 
+FILTER = "filtered_fiction"
+"""A figure of ours: the seconds of this stage."""
+
+
+def warm(way: str, editions: str) -> Iterator[Done]:
+    """One of the ways below, again and again in one process. Its start is the first time, from the process's own on."""
+    global _began
+    work = globals()[way]
+    while True:
+        yield work(editions)
+        # After a pause in which the others had their turn.
+        _began = time.perf_counter()
+
+
+_began: float | None = None
+"""When this time began, where the process has done it before."""
+
+
+def _elapsed() -> float:
+    return since_start() if _began is None else time.perf_counter() - _began
+
+
 def ours(editions: str, works: str = "", authors: str = "") -> Done:
     """Land, parse, join and filter, each stage as its asset runs it. `works` and `authors` may be left out."""
     with tempfile.TemporaryDirectory(prefix="ours-") as name:
         folder = Path(name)
         _land(folder, editions=editions, works=works, authors=authors)
-        landed = since_start()
+        landed = _elapsed()
         _make_editions(folder)
-        made = since_start()
+        made = _elapsed()
         _filter(folder)
-        seconds = since_start()
-        figures = {"landing": landed, "editions": made - landed, "filtered_fiction": seconds - made}
+        seconds = _elapsed()
+        figures = {"landing": landed, "editions": made - landed, FILTER: seconds - made}
         return Done(_digest(_kept(folder)), seconds, figures)
 
 
@@ -64,7 +88,7 @@ def make_editions(folder: str, editions: str, works: str = "", authors: str = ""
 def filter_again(folder: str) -> Done:
     """Filter what `make_editions` made, by the prototype's profile."""
     _filter(Path(folder))
-    seconds = since_start()
+    seconds = _elapsed()
     return Done(_digest(_kept(Path(folder))), seconds)
 
 
@@ -72,7 +96,7 @@ def land_only(editions: str) -> Done:
     """Cut a dump into chunks. Answers with the bytes of its text."""
     with tempfile.TemporaryDirectory(prefix="ours-") as folder:
         landed = _land(Path(folder), editions=editions)
-        seconds = since_start()
+        seconds = _elapsed()
         return Done(landed["editions"].raw_bytes, seconds)
 
 
@@ -180,7 +204,7 @@ def with_duckdb(editions: str) -> Done:
             ) TO '{output}' (FORMAT parquet, COMPRESSION zstd)
             """
         )
-        seconds = since_start()
+        seconds = _elapsed()
         return Done(_digest(_parquet_keys(output)), seconds)
 
 
@@ -220,7 +244,7 @@ def with_polars(editions: str) -> Done:
             )
         )
         kept.drop("lowered").sink_parquet(output, compression="zstd")
-        seconds = since_start()
+        seconds = _elapsed()
         return Done(_digest(_parquet_keys(output)), seconds)
 
 
@@ -305,7 +329,7 @@ def _spark() -> SparkSession:
 def _write_and_read(spark: SparkSession, kept: DataFrame) -> Done:
     with tempfile.TemporaryDirectory(prefix="prototype-") as folder:
         kept.write.mode("overwrite").csv(f"{folder}/kept", header=True)
-        seconds = since_start()
+        seconds = _elapsed()
         written = spark.read.csv(f"{folder}/kept", header=True, multiLine=True).where(f"year <= {YEAR}")
         return Done(_digest(row["key"] for row in written.select("key").collect()), seconds)
 

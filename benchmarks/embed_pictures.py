@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import embed_contestants as contestants
 import peers
-from harness import At, Contestant, Measured, Row, compare, faster
+from harness import Contestant, Measured, compare
 from pictures import picture
+from rows import At, Row, faster
 from vit_b32 import openai_checkpoint, vit_b32
 
 if TYPE_CHECKING:

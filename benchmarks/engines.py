@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import At, Contestant, Done, Row, compare, faster
+from harness import Contestant, Done, compare
 from report import table, write_results
+from rows import At, Row, faster
 from vit_b32 import vit_b32
 
 if TYPE_CHECKING:

@@ -24,8 +24,9 @@ from typing import Any
 from urllib.request import urlopen
 
 import peers
-from harness import At, Contestant, Done, Row, compare, faster
+from harness import Contestant, Done, compare
 from picture_server import Troubles, serving
+from rows import At, Row, faster
 
 _THREADS = 64
 _ATTEMPTS = 4

@@ -19,7 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from harness import At, Contestant, Done, Row, compare, faster
+from harness import Contestant, Done, compare
+from rows import At, Row, faster
 
 if TYPE_CHECKING:
     import pyarrow as pa

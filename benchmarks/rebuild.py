@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import dagster as dg
-from harness import At, Row
+from rows import At, Row
 
 from booksearch_assets.clip.bundle import Bundle
 from booksearch_assets.sample.dump_site import prepare_dumps

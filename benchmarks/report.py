@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import Row
+from rows import Row
 
 _HEADER = ("stage", "ours", "peer", "ratio", "bar", "", "of the limit", "peak memory")
 _MET = {True: "met", False: "MISSED", None: ""}

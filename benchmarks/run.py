@@ -21,8 +21,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from harness import Row
 from report import table, write_results
+from rows import Row
 
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS = (

@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from harness import Contestant, Done, Measured, Row, compare, slower
+from harness import Contestant, Done, Measured, compare
 from load_vectors import milvus_address
+from rows import Row, slower
 from vit_b32 import vit_b32
 
 _CLIENTS = (1, 16)

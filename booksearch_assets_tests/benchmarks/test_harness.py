@@ -33,6 +33,15 @@ def broken():
 
 def slow():
     time.sleep(60)
+
+def stays(n):
+    memory = bytearray(150_000_000)
+    yield Done()
+    for turn in range(n):
+        end = time.process_time() + 0.2
+        while time.process_time() < end:
+            pass
+        yield Done(45, seconds=0.5, figures={"turn": turn})
 """
 
 
@@ -41,8 +50,9 @@ def frame(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import harness
     import report
+    import rows
 
-    return SimpleNamespace(harness=harness, report=report)
+    return SimpleNamespace(harness=harness, report=report, rows=rows)
 
 
 @pytest.fixture
@@ -70,6 +80,20 @@ def test_compares_answers_before_times(frame: SimpleNamespace, contestant: Calla
         frame.harness.compare([contestant("sums", n=10), contestant("wrong", n=10)], repetitions=1)
 
 
+def test_one_that_stays_is_started_once(frame: SimpleNamespace, contestant: Callable[..., Any]) -> None:
+    both = [contestant("stays", n=3), contestant("sums", n=10)]
+    measured = frame.harness.compare(both, repetitions=3)["stays"]
+    assert [run.figures["turn"] for run in measured.runs] == [0, 1, 2]
+    assert measured.start.seconds != 0.5 and measured.from_start().seconds == measured.start.seconds
+    assert measured.by("turn").seconds == 1
+    # Of a round alone, though memory that was taken before counts in each.
+    assert all(0.1 < run.cpu_seconds < 0.5 and run.peak_memory > 150e6 for run in measured.runs)
+    with pytest.raises(frame.harness.ContestantFailed, match="stays ended with 0"):
+        frame.harness.compare(both, repetitions=4)
+    with pytest.raises(ValueError, match="sums has no start of its own"):
+        frame.harness.compare(both[1:], repetitions=1)["sums"].from_start()
+
+
 def test_says_why_a_contestant_failed(frame: SimpleNamespace, contestant: Callable[..., Any]) -> None:
     with pytest.raises(frame.harness.ContestantFailed, match="ValueError: no such dump"):
         frame.harness.run_once(contestant("broken"))
@@ -78,16 +102,16 @@ def test_says_why_a_contestant_failed(frame: SimpleNamespace, contestant: Callab
 
 
 def test_rows_know_whether_their_bar_was_met(frame: SimpleNamespace, tmp_path: Path) -> None:
-    harness, report = frame.harness, frame.report
+    harness, report, rows = frame.harness, frame.report, frame.rows
 
     def measured(name: str, *seconds: float) -> Any:
         return harness.Measured(name, tuple(harness.Run(s, s, 3_000_000, 0.0, 1, {}) for s in seconds))
 
     ours, peer = measured("ours", 2.0, 1.0, 9.0), measured("peer", 5.0, 6.0, 7.0)
     assert (ours.seconds, ours.spread) == (2.0, 4.0)
-    fast = harness.faster("parsing", ours, peer, at_least=3.0, limit_seconds=0.5)
-    missed = harness.slower("landing", peer, ours, at_most=2.5, note="a disk was full")
-    absent = harness.Row.missing("loading", "polars", "not installed")
+    fast = rows.faster("parsing", ours, peer, at_least=3.0, limit_seconds=0.5)
+    missed = rows.slower("landing", peer, ours, at_most=2.5, note="a disk was full")
+    absent = rows.Row.missing("loading", "polars", "not installed")
     assert [(r.ratio, r.met, r.limit_share) for r in (fast, missed)] == [
         (3.0, True, 0.25),
         (3.0, False, 1 / 3),
