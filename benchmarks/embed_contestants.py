@@ -1,7 +1,9 @@
 """How each contestant embeds pictures: our stage on Spark, the prototype's ways, clip-retrieval, and an engine alone.
 
-Belongs here: the work of each, timed once everything is loaded, as seconds for each picture. Does not: the pictures and
-the rows (`embed_pictures`).
+A contestant on Spark starts once, and embeds a few and then many pictures in each round: what it takes for each picture is
+the difference of both, so that neither loading nor the start of a job counts, which is what runs of any length have in common.
+
+Belongs here: the work of each, as seconds for each picture. Does not: the pictures and the rows (`embed_pictures`).
 
 The prototype's code (github.com/erevear/book_semantic_search_cloud) is written anew from what it does: a Python UDF for
 each row, with autograd on, that loads model, processor and tokenizer at every call. Two of its costs are left out, to its
@@ -16,7 +18,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,110 +37,128 @@ BATCH = 16
 COMPARED = 8
 """Pictures whose vectors must agree: every contestant embeds the first of them."""
 
+WHOLE = "whole_run"
+"""A figure of each: the seconds for a picture with the start of its job, or of its command."""
+
 _WORKERS = 2
 
 
-def spark_stage(lake: str, bundle: str, engine: str, engines: str, work: str, warm_up: str) -> Done:
-    """Our stage in the session that our launcher starts, after it embedded `warm_up` with the same workers."""
+def spark_stage(
+    lake: str, bundle: str, engine: str, engines: str, warm_up: str, few: str, many: str
+) -> Iterator[Done]:
+    """Our stage in the session that our launcher starts. The three lists have no picture in common: none is embedded twice."""
     from booksearch_assets.clip.bundle import Bundle
     from booksearch_assets.compute.image_embeddings import ImageEmbeddingsParams, run
     from booksearch_assets.resources.spark import LocalSparkLauncher, SparkTuning
     from booksearch_assets.tables.books import COVERS
 
     session = LocalSparkLauncher(master=f"local[{_WORKERS}]").session(SparkTuning())
-    # A lake for each run: what is in the vectors cache is not embedded again.
-    fresh = f"{lake}-{secrets.token_hex(4)}"
-    shutil.copytree(lake, fresh)
-    work, warm_up = (listed.replace(lake, fresh) for listed in (work, warm_up))
+    opened = Bundle.open(bundle, verify="size")
 
-    def embed(listed: str) -> float:
-        rows = pq.read_metadata(listed).num_rows
+    def embed(listed: str, fresh: str) -> None:
         params = ImageEmbeddingsParams(
             lake=fresh,
             catalogue=CATALOGUE,
             source=SOURCE,
-            work=listed,
-            rows=rows,
+            work=listed.replace(lake, fresh),
+            rows=_rows(listed),
             rejections=f"{fresh}/rejections-{secrets.token_hex(4)}",
             bundle=bundle,
             engine=engine,
             engine_folder=engines,
             batch_size=BATCH,
         )
-        started = time.perf_counter()
         run(session, params)
-        return (time.perf_counter() - started) / rows
 
-    started = time.perf_counter()
-    embed(warm_up)
-    ready = time.perf_counter() - started
-    seconds = embed(work)
-    opened = Bundle.open(bundle, verify="size")
-    vectors = COVERS.vectors_cache(fresh, SOURCE, opened.bundle_id, opened.dimension)
-    index = vectors.index([])
-    first = {
-        row["cover_id"]: row["vector"]
-        for part in vectors.read_keys(index, ["cover_id", "vector"])
-        for row in part.to_pylist()
-        if row["cover_id"] < COMPARED
-    }
-    session.stop()
-    shutil.rmtree(fresh)
-    return _done([first[n] for n in range(COMPARED)], seconds, ready)
+    def vectors(fresh: str) -> list[list[float]]:
+        cache = COVERS.vectors_cache(fresh, SOURCE, opened.bundle_id, opened.dimension)
+        first = {
+            row["cover_id"]: row["vector"]
+            for part in cache.read_keys(cache.index([]), ["cover_id", "vector"])
+            for row in part.to_pylist()
+            if row["cover_id"] < COMPARED
+        }
+        return [first[number] for number in range(COMPARED)]
+
+    while True:
+        # A lake for each round: what is in the vectors cache is not embedded again.
+        fresh = f"{lake}-{secrets.token_hex(4)}"
+        shutil.copytree(lake, fresh)
+        each, whole = _steady(lambda listed: embed(listed, fresh), warm_up, few, many)  # noqa: B023
+        yield _done(vectors(fresh), each, whole)
+        shutil.rmtree(fresh)
 
 
-def engine_alone(bundle: str, engine: str, engines: str, pixels: str, batches: int) -> Done:
+def _steady(embed: Callable[[str], None], warm_up: str, few: str, many: str) -> tuple[float, float]:
+    """Seconds for each picture: of the further ones alone, and of all of the larger run, its start included.
+
+    Workers that had nothing to do for a minute are gone, so the first run starts them.
+    """
+    taken = []
+    for listed in (warm_up, few, many):
+        started = time.perf_counter()
+        embed(listed)
+        taken.append(time.perf_counter() - started)
+    return (taken[2] - taken[1]) / (_rows(many) - _rows(few)), taken[2] / _rows(many)
+
+
+def _rows(file: str) -> int:
+    return int(pq.read_metadata(file).num_rows)
+
+
+def engine_alone(bundle: str, engine: str, engines: str, pixels: str, batches: int) -> Iterator[Done]:
     """The engine in as many processes as there are workers, one thread each, on pixels that are ready: no more than that."""
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(_WORKERS)
-    with context.Pool(_WORKERS, initializer=_join, initargs=(barrier,)) as pool:
-        asked = [(bundle, engine, engines, pixels, batches)] * _WORKERS
-        found = pool.starmap(_loop, asked, chunksize=1)
-    rate = sum(batches * BATCH / seconds for seconds, _, _ in found)
-    return _done(found[0][1], 1 / rate, max(ready for _, _, ready in found))
+    with context.Pool(
+        _WORKERS, initializer=_join, initargs=(barrier, bundle, engine, engines, pixels)
+    ) as pool:
+        while True:
+            found = pool.map(_loop, [batches] * _WORKERS, chunksize=1)
+            each = 1 / sum(batches * BATCH / seconds for seconds, _ in found)
+            yield _done(found[0][1], each, each)
 
 
-_barrier: Any = None
+_joined: tuple[Any, Any, np.ndarray] | None = None
+"""Of a process of the engine alone: the barrier, the engine and its pixels."""
 
 
-def _join(barrier: Any) -> None:
-    global _barrier
-    _barrier = barrier
-
-
-def _loop(
-    bundle: str, engine: str, engines: str, pixels: str, batches: int
-) -> tuple[float, list[list[float]], float]:
+def _join(barrier: Any, bundle: str, engine: str, engines: str, pixels: str) -> None:
     from booksearch_assets.clip.bundle import Bundle
     from booksearch_assets.clip.engines import EngineChoice, load_image_engine
 
-    started = time.perf_counter()
+    global _joined
     choice = EngineChoice.parse(engine)
     loaded = load_image_engine(
         Bundle.open(bundle, verify="size"), choice.engine, threads=1, folder=Path(engines)
     )
-    prepared = np.load(pixels)
-    first = loaded.encode_pixels(prepared[:BATCH])
-    ready = time.perf_counter() - started
-    _barrier.wait()
+    _joined = barrier, loaded, np.load(pixels)[:BATCH]
+
+
+def _loop(batches: int) -> tuple[float, list[list[float]]]:
+    assert _joined
+    barrier, engine, pixels = _joined
+    first = engine.encode_pixels(pixels)
+    # Both at once, or one would have the memory's whole bandwidth.
+    barrier.wait()
     started = time.perf_counter()
     for _ in range(batches):
-        loaded.encode_pixels(prepared[:BATCH])
-    return time.perf_counter() - started, first[:COMPARED].tolist(), ready
+        engine.encode_pixels(pixels)
+    return time.perf_counter() - started, first[:COMPARED].tolist()
 
 
-def prototype_as_coded(pictures: str, warm_up: str, bundle: str) -> Done:
+def prototype_as_coded(few: str, many: str, bundle: str) -> Iterator[Done]:
     """Model, processor and tokenizer are loaded inside of every call."""
 
     def embed(content: bytes) -> list[float]:
         return _embedded(content, *_loaded(bundle))
 
-    return _by_udf(pictures, warm_up, embed)
+    return _by_udf(few, many, embed)
 
 
-def prototype_cached(pictures: str, warm_up: str, bundle: str) -> Done:
+def prototype_cached(few: str, many: str, bundle: str) -> Iterator[Done]:
     """The same, but for a model that each worker loads once."""
 
     def embed(content: bytes) -> list[float]:
@@ -148,7 +168,7 @@ def prototype_cached(pictures: str, warm_up: str, bundle: str) -> Done:
             embed_contestants._kept = _loaded(bundle)
         return _embedded(content, *embed_contestants._kept)
 
-    return _by_udf(pictures, warm_up, embed)
+    return _by_udf(few, many, embed)
 
 
 _kept: tuple[Any, Any] | None = None
@@ -175,7 +195,7 @@ def _embedded(content: bytes, model: Any, processor: Any) -> list[float]:
     return features.pooler_output[0].tolist()
 
 
-def _by_udf(pictures: str, warm_up: str, embed: Callable[[bytes], list[float]]) -> Done:
+def _by_udf(few: str, many: str, embed: Callable[[bytes], list[float]]) -> Iterator[Done]:
     from pyspark.sql import SparkSession
     from pyspark.sql.functions import udf
 
@@ -186,27 +206,25 @@ def _by_udf(pictures: str, warm_up: str, embed: Callable[[bytes], list[float]]) 
         SparkSession.builder.master(f"local[{_WORKERS}]").config("spark.ui.enabled", "false").getOrCreate()
     )
     embedding = udf(embed, "array<float>")
-    output = f"{pictures}-{secrets.token_hex(4)}"
+    output = f"{many}-{secrets.token_hex(4)}"
 
-    def run(path: str) -> float:
+    def run(path: str) -> None:
         table = session.read.parquet(path)
-        started = time.perf_counter()
         table.repartition(_WORKERS).select("key", embedding("content").alias("vector")).write.parquet(
             output, mode="overwrite"
         )
-        return (time.perf_counter() - started) / pq.read_metadata(path).num_rows
 
-    started = time.perf_counter()
-    run(warm_up)
-    ready = time.perf_counter() - started
-    seconds = run(pictures)
-    rows = pq.read_table(output).sort_by("key").to_pylist()
-    session.stop()
-    return _done([row["vector"] for row in rows[:COMPARED]], seconds, ready)
+    while True:
+        each, whole = _steady(run, few, few, many)
+        rows = pq.read_table(output).sort_by("key").to_pylist()
+        yield _done([row["vector"] for row in rows[:COMPARED]], each, whole)
 
 
 def clip_retrieval(pictures: str, checkpoint: str) -> Done:
-    """`clip-retrieval inference` on a folder of files; timed by its own statistics, which leave loading out."""
+    """`clip-retrieval inference` on a folder of files; timed by its own statistics, which leave loading out.
+
+    A command, so a process for each round.
+    """
     output = Path(f"{pictures}-{secrets.token_hex(4)}")
     settings = {
         "input_dataset": pictures,
@@ -222,7 +240,7 @@ def clip_retrieval(pictures: str, checkpoint: str) -> Done:
     peers.run_peer(
         ["python", str(script), "inference", *(f"--{name}={value}" for name, value in settings.items())]
     )
-    whole = time.perf_counter() - started
+    taken = time.perf_counter() - started
     stats = [json.loads(path.read_text()) for path in (output / "stats").glob("*.json")]
     # What its log counts: waiting for decoded pictures, the model, and writing.
     seconds = sum(s["read_duration"] + s["inference_duration"] + s["write_duration"] for s in stats)
@@ -230,13 +248,13 @@ def clip_retrieval(pictures: str, checkpoint: str) -> Done:
     paths = pq.read_table(next((output / "metadata").glob("*.parquet")))["image_path"].to_pylist()
     vectors = np.load(next((output / "img_emb").glob("*.npy")))
     by_name = dict(zip((Path(path).stem for path in paths), vectors.tolist(), strict=True))
-    return _done([by_name[f"{n:05d}"] for n in range(COMPARED)], seconds / count, whole - seconds)
+    return _done([by_name[f"{n:05d}"] for n in range(COMPARED)], seconds / count, taken / count)
 
 
-def _done(vectors: Any, seconds: float, ready: float) -> Done:
+def _done(vectors: Any, seconds: float, whole: float) -> Done:
     found = np.asarray(vectors, np.float32)
     found /= np.linalg.norm(found, axis=1, keepdims=True)
-    return Done([[round(float(x), 6) for x in vector] for vector in found], seconds, {"ready_after": ready})
+    return Done([[round(float(x), 6) for x in vector] for vector in found], seconds, {WHOLE: whole})
 
 
 def agree(one: list[list[float]], other: list[list[float]]) -> bool:

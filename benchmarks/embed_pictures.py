@@ -1,7 +1,7 @@
 """Embedding pictures with Spark and ViT-B/32: beside the prototype, clip-retrieval, and the engine alone; and the neighbours.
 
-Times are seconds for each picture once everything is loaded; start-up is in the JSON (`ready_after`). Slow contestants
-embed few pictures. Whether an engine keeps the neighbours is measured with the trained sample model, since random
+Times are seconds for each further picture once everything is loaded; what a whole run took for each is in the JSON. Slow
+contestants embed few pictures. Whether an engine keeps the neighbours is measured with the trained sample model, since random
 weights have none to keep.
 
 Belongs here: inputs and rows. Does not: the work of the contestants (`embed_contestants`).
@@ -32,13 +32,14 @@ _BARS = {"float": (35.0, 6.0, 3.0), "int8": (55.0, None, None)}
 """How many times as fast as the prototype, the prototype with its model kept, and clip-retrieval."""
 
 _CALIBRATED_ON = 32
+_FEW = 32
+_ENGINES = ("openvino-bfloat16+reduced", "openvino-int8+reduced")
+"""What `auto` finds for the sample model on a processor with bfloat16, and the eight bits that are asked for by name."""
 
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
-    parser.add_argument(
-        "--engine", action="append", help="`openvino` and `openvino-int8`, if no other is given."
-    )
-    parser.add_argument("--embedded", type=int, default=1_024, help="Pictures that our stage embeds.")
+    parser.add_argument("--engine", action="append", help=f"{' and '.join(_ENGINES)}, if no other is given.")
+    parser.add_argument("--embedded", type=int, default=256, help="Pictures that our stage embeds.")
     parser.add_argument(
         "--neighbours-among", type=int, default=400, help="Covers of the sample world, for the overlap."
     )
@@ -47,9 +48,9 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     from booksearch_assets.clip.engines import Capabilities, EngineUnavailable, wished_choice
 
-    count, prepared = (64, 32) if options.quick else (options.embedded, 128)
+    count, prepared = (64, 32) if options.quick else (options.embedded, 64)
     chosen = []
-    for wish in options.engine or ("openvino", "openvino-int8"):
+    for wish in options.engine or _ENGINES:
         try:
             chosen.append(wished_choice(wish, Capabilities.of_this_machine()))
         except EngineUnavailable as error:
@@ -100,7 +101,8 @@ class _World:
         self.bundle = vit_b32(scratch)
         self.checkpoint = openai_checkpoint(scratch)
         self.pixels = self._prepared()
-        self.work, self.warm_up = self._listed(range(count)), self._listed(range(count, count + 64))
+        self.many = self._listed(range(count))
+        self.warm_up, self.few = (self._listed(range(n, n + _FEW)) for n in (count, count + _FEW))
 
     def table(self, keys: range) -> str:
         """A Parquet file of keys and bytes, one row group for each two, so that two tasks have something to do."""
@@ -159,24 +161,22 @@ def _fetched(number: int) -> dict[str, Any]:
 
 def _contestants(world: _World, chosen: Sequence[EngineChoice], quick: bool) -> list[Contestant]:
     bundle = str(world.bundle.folder)
-    warm_up = world.table(range(2))
-    few, some = (world.table(range(n)) for n in ((8, 8) if quick else (16, 48)))
+    few = world.table(range(2))
+    loading, keeping = (world.table(range(n)) for n in ((8, 10) if quick else (8, 26)))
     asked = [
         Contestant(
-            "prototype",
-            contestants.prototype_as_coded,
-            {"pictures": few, "warm_up": warm_up, "bundle": bundle},
+            "prototype", contestants.prototype_as_coded, {"few": few, "many": loading, "bundle": bundle}
         ),
         Contestant(
             "prototype, model kept",
             contestants.prototype_cached,
-            {"pictures": some, "warm_up": warm_up, "bundle": bundle},
+            {"few": few, "many": keeping, "bundle": bundle},
         ),
     ]
     for choice in chosen:
         engine = {"bundle": bundle, "engine": str(choice), "engines": str(world.engines)}
-        stage = engine | {"lake": world.lake, "work": world.work, "warm_up": world.warm_up}
-        alone = engine | {"pixels": world.pixels, "batches": 2 if quick else 16}
+        stage = engine | {"lake": world.lake, "warm_up": world.warm_up, "few": world.few, "many": world.many}
+        alone = engine | {"pixels": world.pixels, "batches": 2 if quick else 6}
         asked += [
             Contestant(f"booksearch {choice}", contestants.spark_stage, stage),
             Contestant(f"engine alone {choice}", contestants.engine_alone, alone),

@@ -10,10 +10,12 @@ Belongs here: this comparison. Does not: a whole service under load (`search_loa
 from __future__ import annotations
 
 import argparse
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
+from statistics import median
 
 from harness import Contestant, Done, Measured, compare
 from load_vectors import milvus_address
@@ -24,22 +26,35 @@ _CLIENTS = (1, 16)
 _K = 10
 _WARM_UP = 4
 _AGREEING = 0.9
+_COMPARED = 5
+"""Texts whose answers must agree."""
+_PARTS = ("encoding", "searching")
 
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--searched", type=int, default=20_000, help="Books in the collection.")
-    parser.add_argument("--requests", type=int, default=96, help="Of all clients together.")
+    parser.add_argument("--requests", type=int, default=48, help="Of all clients together, in each round.")
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
-    count, requests = (1_000, 32) if options.quick else (options.searched, options.requests)
+    books, requests = (1_000, 16) if options.quick else (options.searched, options.requests)
     bundle = vit_b32(options.scratch)
     with milvus_address(options.server) as server:
         uri = server or str(options.scratch / "milvus")
-        _publish(uri, count, bundle.folder)
+        _publish(uri, books, bundle.folder)
         where = "Milvus" if server else "Milvus Lite"
+        asked = {"uri": uri, "bundle": str(bundle.folder), "requests": requests}
+        all_clients = compare(
+            [
+                Contestant("booksearch", engine, asked | {"words": False}),
+                Contestant("encoder + pymilvus", bare, asked),
+                Contestant("booksearch, words too", engine, asked | {"words": True}),
+            ],
+            options.repetitions,
+            _agree,
+        )
         for clients in _CLIENTS:
-            measured = _measured(uri, bundle.folder, clients, requests, options.repetitions)
+            measured = {name: one.by(f"{clients}") for name, one in all_clients.items()}
             at = f"{clients} client{'s' * (clients > 1)}"
             peer = measured["encoder + pymilvus"]
             yield slower(
@@ -47,39 +62,27 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
                 measured["booksearch"],
                 peer,
                 at_most=1.15,
-                note=f"the sum is {_parts(peer)}",
+                note=f"the sum is {_parts(peer, clients)}",
             )
             yield slower(f"search, warm, {where}, {at}, words too", measured["booksearch, words too"], peer)
 
 
-def _parts(peer: Measured) -> str:
-    return ", ".join(f"{1000 * peer.figure(part):.1f} ms of {part}" for part in ("encoding", "searching"))
+def _parts(peer: Measured, clients: int) -> str:
+    told = (f"{1000 * peer.figure(f'{part} {clients}'):.1f} ms of {part}" for part in _PARTS)
+    return ", ".join(told)
 
 
-def _publish(uri: str, count: int, bundle: Path) -> None:
+def _publish(uri: str, books: int, bundle: Path) -> None:
     from search_world import publish_books, unit_vectors
 
     from booksearch_assets.clip.bundle import Bundle
     from booksearch_assets.vectorstores.connect import open_store
 
     with open_store(uri) as store:
-        publish_books(store, unit_vectors(count, 512), Bundle.open(bundle))
+        publish_books(store, unit_vectors(books, 512), Bundle.open(bundle))
 
 
-def _measured(uri: str, bundle: Path, clients: int, requests: int, repetitions: int) -> dict[str, Measured]:
-    asked = {"uri": uri, "bundle": str(bundle), "clients": clients, "requests": requests}
-    return compare(
-        [
-            Contestant("booksearch", engine, asked | {"words": False}),
-            Contestant("encoder + pymilvus", bare, asked),
-            Contestant("booksearch, words too", engine, asked | {"words": True}),
-        ],
-        repetitions,
-        _agree,
-    )
-
-
-def engine(uri: str, bundle: str, clients: int, requests: int, words: bool) -> Done:
+def engine(uri: str, bundle: str, requests: int, words: bool) -> Iterator[Done]:
     """What the service and the command ask."""
     from booksearch_assets.clip.bundle import Bundle
     from booksearch_assets.clip.encoder import Encoder
@@ -98,11 +101,10 @@ def engine(uri: str, bundle: str, clients: int, requests: int, words: bool) -> D
         # Words find others: only answers by meaning are to be the same.
         return [] if words else [result.edition_key for result in results]
 
-    seconds, answers = _timed(ask, clients, requests)
-    return Done(answers, seconds)
+    yield from _rounds(ask, requests)
 
 
-def bare(uri: str, bundle: str, clients: int, requests: int) -> Done:
+def bare(uri: str, bundle: str, requests: int) -> Iterator[Done]:
     """transformers and pymilvus as their documentation shows them, for each request one after the other."""
     import pymilvus
     import torch
@@ -113,7 +115,7 @@ def bare(uri: str, bundle: str, clients: int, requests: int) -> Done:
     tokenizer = AutoTokenizer.from_pretrained(bundle)
     client = pymilvus.MilvusClient(f"{uri}/{COLLECTION}.db" if "://" not in uri else uri)
     client.load_collection(COLLECTION)
-    spent: dict[str, list[float]] = {"encoding": [], "searching": []}
+    spent: dict[str, list[float]] = {part: [] for part in _PARTS}
 
     def ask(text: str) -> list[str]:
         started = time.perf_counter()
@@ -132,10 +134,7 @@ def bare(uri: str, bundle: str, clients: int, requests: int) -> Done:
         spent["searching"].append(time.perf_counter() - encoded)
         return [hit["entity"]["edition_key"] for hit in hits]
 
-    seconds, answers = _timed(ask, clients, requests)
-    client.close()
-    figures = {part: sorted(times)[len(times) // 2] for part, times in spent.items()}
-    return Done(answers, seconds, figures)
+    yield from _rounds(ask, requests, spent)
 
 
 _SHOWN = (
@@ -153,35 +152,41 @@ _SHOWN = (
 """What a result of ours tells of a book."""
 
 
-def _timed(ask: Callable[[str], list[str]], clients: int, requests: int) -> tuple[float, list[list[str]]]:
-    """The median time of an answer, and the answers to the first texts. No text is asked twice: vectors are remembered."""
+def _rounds(
+    ask: Callable[[str], list[str]], requests: int, spent: Mapping[str, list[float]] | None = None
+) -> Iterator[Done]:
+    """Rounds of so many requests with each number of clients. A figure for each: the median time of an answer.
+
+    Of `spent`, which `ask` fills, the medians are figures too. No text is asked twice: vectors are remembered.
+    """
     from search_world import text
 
     for number in range(_WARM_UP):
         ask(f"warm {text(number)}")
-    texts = iter([f"{text(number)} {number}" for number in range(requests)])
-    guard = threading.Lock()
-    took: list[float] = []
-    answers: dict[str, list[str]] = {}
+    yield Done()
+    for turn in count():
+        figures: dict[str, float] = {}
+        for clients in _CLIENTS:
+            for times in (spent or {}).values():
+                times.clear()
+            figures[f"{clients}"] = _timed(
+                ask, [f"{text(n)} {turn} {clients} {n}" for n in range(requests)], clients
+            )
+            figures |= {f"{part} {clients}": median(times) for part, times in (spent or {}).items()}
+        # The same texts in each round, so that all rounds of all contestants can be compared.
+        yield Done([ask(text(number)) for number in range(_COMPARED)], figures=figures)
 
-    def client() -> None:
-        while True:
-            with guard:
-                asked = next(texts, None)
-            if asked is None:
-                return
-            started = time.perf_counter()
-            answers[asked] = ask(asked)
-            took.append(time.perf_counter() - started)
 
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if len(took) < requests:
-        raise RuntimeError(f"{requests - len(took)} of {requests} requests failed")
-    return sorted(took)[len(took) // 2], [answers[key] for key in sorted(answers)][:_K]
+def _timed(ask: Callable[[str], list[str]], texts: Sequence[str], clients: int) -> float:
+    """The median time of an answer."""
+
+    def timed(text: str) -> float:
+        started = time.perf_counter()
+        ask(text)
+        return time.perf_counter() - started
+
+    with ThreadPoolExecutor(clients) as pool:
+        return median(pool.map(timed, texts))
 
 
 def _agree(one: Sequence[list[str]], other: Sequence[list[str]]) -> bool:
