@@ -321,8 +321,10 @@ def _child(call: str, asked: int, answers: int) -> None:
     wanted = json.loads(call)
     work = getattr(import_module(wanted["module"]), wanted["function"])
     found = work(**wanted["arguments"])
-    answer = iter(found if inspect.isgenerator(found) else [found])
-    while os.read(asked, 1) and (done := next(answer, None)):
+    if not inspect.isgenerator(found):
+        _send(found, answers)
+        return
+    while os.read(asked, 1) and (done := next(found, None)):
         _send(done, answers)
 
 

@@ -84,7 +84,7 @@ def materialize(
     help="Where Spark runs: this machine, or EMR Serverless; by default as the profile says.",
 )
 @click.option(
-    "--calibrate", is_flag=True, help="First measure two small builds on this machine: some minutes."
+    "--calibrate", is_flag=True, help="First measure small builds on this machine: some ten minutes."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @explained

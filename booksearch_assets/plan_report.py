@@ -28,6 +28,10 @@ from booksearch_assets.tables.lake import Lake
 CALIBRATION = (2000, 8000)
 """Editions of the builds that a calibration measures: what a build takes whatever its size, and what grows."""
 
+_DUMP_TIMES = 12
+"""How many times the larger build's editions the stages of the dump are measured with by themselves: in a build as small as
+that, what they take is a JVM that warms up, and a slope drawn through it says nothing of rows."""
+
 _FAR = 20
 _POLITE_PER_MINUTE = 300
 
@@ -47,17 +51,23 @@ def measure(settings: Settings, sizes: Sequence[int], console: Console) -> CostM
     from booksearch_assets.encoder_engines import engine_of_large_builds
 
     engine = engine_of_large_builds(settings)
-    builds = tuple(measure_one(settings, size, engine, console) for size in sizes)
+    dump = _DUMP_TIMES * max(sizes)
+    builds = (
+        *(measure_one(settings, size, engine, console) for size in sizes),
+        measure_one(settings, dump, engine, console, whole=False),
+    )
     cores = os.cpu_count() or 1
     source = (
         f"measured on {datetime.now(UTC):%Y-%m-%d} on {cores} cores of this machine, by builds of "
-        f"{' and '.join(f'{size:,}' for size in sizes)} editions, embedded by {engine}"
+        f"{' and '.join(f'{size:,}' for size in sizes)} editions, embedded by {engine}, and of the dump's stages by {dump:,}"
     )
     return CostModel(builds, cores, encoder_of(settings).kind, source)
 
 
-def measure_one(settings: Settings, editions: int, engine: str, console: Console) -> Build:
-    """Build in a folder of its own with this engine, showing what the build says."""
+def measure_one(
+    settings: Settings, editions: int, engine: str, console: Console, whole: bool = True
+) -> Build:
+    """Build in a folder of its own with this engine, showing what the build says; or the dump's stages alone."""
     from booksearch_assets.calibration import measure_build
 
     with tempfile.TemporaryDirectory(prefix="calibration-") as home:
@@ -68,8 +78,10 @@ def measure_one(settings: Settings, editions: int, engine: str, console: Console
                 engine,
                 Path(home),
                 lambda line: status.update(f"building {editions:,} editions: {line[:80]}"),
+                whole,
             )
-    console.print(f"{editions:,} editions, {build.covers:,} covers: {build.seconds:,.0f} s")
+    built = "" if whole else ", the stages of the dump"
+    console.print(f"{editions:,} editions, {build.covers:,} covers{built}: {build.seconds:,.0f} s")
     return build
 
 

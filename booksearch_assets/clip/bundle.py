@@ -9,7 +9,7 @@ A bundle is one flat folder::
     config.json                the architecture
     preprocessor_config.json   how a picture becomes pixels
     tokenizer.json, ...        how a text becomes tokens
-    manifest.json              model, revision, and size and SHA-256 of every other file
+    manifest.json              model, revision, size and SHA-256 of every other file; what runs it best
 
 Files whose name starts with a dot belong to the file system (``.DS_Store``, ``.nfs...``), no loader
 reads them, and they are no part of a bundle.
@@ -20,6 +20,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -95,13 +96,15 @@ class Manifest(BaseModel):
     dimension: int = Field(gt=0)
     files: dict[str, FileRecord]
     created: datetime
+    engines: tuple[dict[str, Any], ...] = ()
+    """What was decided to run the bundle with, a record for each kind of machine (``choosing.Decision``)."""
 
     @property
     def bundle_id(self) -> str:
         """Name of the vector space, e.g. ``sample-clip-1a2b3c4d5e6f``.
 
         A slug of the model id and 12 hexadecimal digits over the file hashes and the preprocessing
-        version. Two bundles with the same id give the same vectors, and only those may share a collection.
+        version; not over `engines`, which run the same model. Two bundles with the same id give the same vectors, and only those may share a collection.
         """
         digest = hashlib.sha256(f"preprocessing {self.preprocessing_version}\n".encode())
         for name, record in sorted(self.files.items()):
@@ -127,6 +130,10 @@ class Bundle:
     def dimension(self) -> int:
         """Length of the vectors that the bundle's model gives."""
         return self.manifest.dimension
+
+    def recorded_engines(self) -> tuple[dict[str, Any], ...]:
+        """What its manifest says by now of engines: another process may have decided since it was opened."""
+        return _read_manifest(self.folder).engines
 
     @classmethod
     def open(cls, folder: str | Path, verify: Literal["full", "size"] = "full") -> Bundle:
@@ -206,8 +213,26 @@ def write_manifest(folder: str | Path, model_id: str, revision: str) -> Manifest
         files=files,
         created=datetime.now(UTC).replace(microsecond=0),
     )
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _write_manifest(folder, manifest)
     return manifest
+
+
+def record_engine(folder: Path, found: Mapping[str, Any]) -> None:
+    """Keep in the manifest of the bundle in `folder` what was decided, in the place of what was on an equal ``machine``.
+
+    Raises ``OSError`` for a bundle that cannot be written to.
+    """
+    manifest = _read_manifest(folder)
+    others = (kept for kept in manifest.engines if kept.get("machine") != found["machine"])
+    _write_manifest(folder, manifest.model_copy(update={"engines": (*others, dict(found))}))
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Whole or not at all, since others may be reading it."""
+    content = manifest.model_dump(mode="json", exclude=None if manifest.engines else {"engines"})
+    unfinished = folder / f".{MANIFEST}-{os.getpid()}"
+    unfinished.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    unfinished.replace(folder / MANIFEST)
 
 
 def _remedy(model_id: str = "MODEL_ID") -> str:

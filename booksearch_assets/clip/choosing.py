@@ -3,12 +3,14 @@
 What belongs here: the decision of one run, and the file that remembers it. What does not: measuring (``probe``).
 
 One process decides for a run and passes the choice to every worker, so that all of them do the same. What ``auto``
-found is kept in ``decision.json`` in a folder beside the converted models, not in the bundle's manifest: it is true of
-one machine, a bundle may be read-only, and it is no part of the bundle's identity.
+found is kept in the manifest of a bundle that this deployment fetched. The bundle of others, as the one that is shipped,
+is not written to: there it is kept in ``decision.json`` beside the converted models. Either is true of one kind of machine,
+and no part of the bundle's identity.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from booksearch_assets.clip.bundle import PREPROCESSOR, Bundle
+from booksearch_assets.clip.bundle import MANIFEST, PREPROCESSOR, Bundle, record_engine
 from booksearch_assets.clip.engines import (
     AUTO,
     REFERENCE,
@@ -112,22 +114,41 @@ def decide(bundle: Bundle, folder: Path, contents: Sequence[bytes], say: Say) ->
         measured=measured,
         decided=datetime.now(UTC).replace(microsecond=0),
     )
+    _record(decision, bundle, folder)
+    return decision
+
+
+def _record(decision: Decision, bundle: Bundle, folder: Path) -> None:
+    if _is_own(bundle, folder):
+        record_engine(bundle.folder, decision.model_dump(mode="json"))
+        return
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".{DECISION}-{os.getpid()}"
     unfinished.write_text(decision.model_dump_json(indent=1) + "\n", encoding="utf-8")
     unfinished.replace(folder / DECISION)
-    return decision
+
+
+def _is_own(bundle: Bundle, folder: Path) -> bool:
+    """Whether the bundle lies in the home that the engines lie in, and may be written to."""
+    home = folder.resolve().parent.parent
+    return home in bundle.folder.resolve().parents and os.access(bundle.folder / MANIFEST, os.W_OK)
 
 
 def read_decision(folder: Path, bundle: Bundle, capabilities: Capabilities) -> Decision | None:
     """What was decided for this bundle on such a machine. None where there is nothing, or it is of another machine."""
     try:
-        decision = Decision.model_validate_json((folder / DECISION).read_bytes())
-    except (FileNotFoundError, ValidationError):
-        # One of another release is measured anew.
-        return None
-    same = decision.machine == capabilities and decision.bundle_id == bundle.bundle_id
-    return decision if same else None
+        beside = [json.loads((folder / DECISION).read_bytes())]
+    except (FileNotFoundError, ValueError):
+        beside = []
+    for record in (*bundle.recorded_engines(), *beside):
+        try:
+            decision = Decision.model_validate(record)
+        except ValidationError:
+            # One of another release is measured anew.
+            continue
+        if decision.machine == capabilities and decision.bundle_id == bundle.bundle_id:
+            return decision
+    return None
 
 
 def _wished(

@@ -66,6 +66,8 @@ def shipped_model(encoder: Encoder) -> CostModel:
 
 
 def _with_encoder(build: Build, cores: int, before: Encoder, after: Encoder) -> Build:
+    if not build.is_whole:
+        return build
     measured = build.of(Stage.COVER_EMBEDDINGS)
     cpu_seconds = measured.units * (after.gflop - before.gflop) * seconds_per_gflop()
     changed = replace(

@@ -61,6 +61,11 @@ class Stage(StrEnum):
         )
 
     @property
+    def of_dump(self) -> bool:
+        """Whether it reads records of the dump, of which many take little: these are measured at a larger size of their own."""
+        return self.grows_with is Driver.EDITIONS and self is not Stage.PROCESS
+
+    @property
     def folders(self) -> tuple[str, ...]:
         """What it fills, below the home of a deployment."""
         match self:
@@ -93,7 +98,10 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Build:
-    """A build of so many editions, with so many covers. `text_bytes` is the size of its dumps, unpacked."""
+    """A build of so many editions, with so many covers; of the whole graph, or of the stages of the dump alone.
+
+    `text_bytes` is the size of its dumps, unpacked.
+    """
 
     editions: int
     covers: int
@@ -104,8 +112,16 @@ class Build:
     def seconds(self) -> float:
         return sum(measured.seconds for measured in self.measurements)
 
+    @property
+    def is_whole(self) -> bool:
+        return {measured.stage for measured in self.measurements} == {*Stage}
+
     def of(self, stage: Stage) -> Measurement:
-        return next(measured for measured in self.measurements if measured.stage is stage)
+        """Raises `ValueError` for a stage that was no part of it."""
+        for measured in self.measurements:
+            if measured.stage is stage:
+                return measured
+        raise ValueError(f"{stage.value} was no part of the build of {self.editions:,} editions")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -177,11 +193,15 @@ class CostModel:
     source: str
 
     def __post_init__(self) -> None:
-        if len({build.editions for build in self.builds}) < 2:
-            sizes = ", ".join(f"{build.editions:,}" for build in self.builds) or "none"
+        if len({build.editions for build in self._whole}) < 2:
+            sizes = ", ".join(f"{build.editions:,}" for build in self._whole) or "none"
             raise ValueError(
-                f"builds of two sizes are needed to tell what is fixed from what grows; got {sizes}"
+                f"whole builds of two sizes are needed to tell what is fixed from what grows; got {sizes}"
             )
+
+    @property
+    def _whole(self) -> list[Build]:
+        return [build for build in self.builds if build.is_whole]
 
     @property
     def covers_per_edition(self) -> float:
@@ -194,12 +214,12 @@ class CostModel:
 
     @property
     def largest(self) -> int:
-        """Editions of the largest build: predictions of far more are guesses."""
-        return max(build.editions for build in self.builds)
+        """Editions of the largest whole build: predictions of far more are guesses."""
+        return max(build.editions for build in self._whole)
 
     def line(self, stage: Stage, amount: str) -> Line:
         """The line of an amount, which is a field of `Measurement`."""
-        measured = [build.of(stage) for build in self.builds]
+        measured = [m for build in self.builds for m in build.measurements if m.stage is stage]
         return Line.through([(m.units, getattr(m, amount)) for m in measured])
 
     def predict(self, editions: int, covers: int, cores: int = 0) -> list[Cost]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -13,7 +14,15 @@ from PIL import Image
 
 from booksearch_assets.clip import choosing
 from booksearch_assets.clip.bundle import Bundle
-from booksearch_assets.clip.choosing import DECISION, PROBE_FROM, Decision, choose_engine, read_decision
+from booksearch_assets.clip.choosing import (
+    DECISION,
+    PROBE_FROM,
+    Decision,
+    choose_engine,
+    decide,
+    engine_folder,
+    read_decision,
+)
 from booksearch_assets.clip.encoder import Encoder
 from booksearch_assets.clip.engines import REFERENCE, Capabilities, Decode, EngineChoice, EngineName
 from booksearch_assets.sample.painter import cover_jpeg
@@ -114,6 +123,37 @@ def test_without_openvino_auto_takes_torch_and_says_what_would_be_faster(
     too_few = choose_engine("auto", clip_bundle, tmp_path / "other", 10_000, Drawer([*contents[:5], b"x"]))
     assert too_few.choice == REFERENCE
     assert "5 readable pictures are too few" in too_few.why
+
+
+def test_a_bundle_of_this_deployment_keeps_the_decision_in_its_manifest(
+    clip_bundle: Bundle, pictures: list[Image.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Capabilities.of_this_machine()
+    bare = here.model_copy(update={"openvino": None, "nncf": None, "gpu": None})
+    other = bare.model_copy(update={"processor": "another"})
+    monkeypatch.setattr(Capabilities, "of_this_machine", classmethod(lambda cls: bare))
+    bundle = Bundle.open(shutil.copytree(clip_bundle.folder, tmp_path / "models" / "fetched"))
+    folder = engine_folder(tmp_path / "engines", bundle)
+    decided = decide(bundle, folder, _jpegs(pictures[:12]), lambda message: None)
+    monkeypatch.setattr(Capabilities, "of_this_machine", classmethod(lambda cls: other))
+    elsewhere = decide(bundle, folder, _jpegs(pictures[:12]), lambda message: None)
+    opened = Bundle.open(bundle.folder)
+    assert [record["machine"]["processor"] for record in opened.manifest.engines] == [
+        bare.processor,
+        "another",
+    ]
+    assert (opened.bundle_id, opened.manifest.files) == (clip_bundle.bundle_id, clip_bundle.manifest.files)
+    assert read_decision(folder, bundle, bare) == decided
+    assert read_decision(folder, opened, other) == elsewhere
+    assert not (folder / DECISION).exists()
+    # Decided again on the first machine: one record for each.
+    decide(bundle, folder, _jpegs(pictures[:12]), lambda message: None)
+    assert len(Bundle.open(bundle.folder).manifest.engines) == 2
+    # A bundle that others share is left as it is.
+    shared = Bundle.open(clip_bundle.folder)
+    decide(shared, engine_folder(tmp_path / "engines", shared), _jpegs(pictures[:12]), lambda message: None)
+    assert Bundle.open(clip_bundle.folder).manifest == clip_bundle.manifest
+    assert (folder / DECISION).exists()
 
 
 def test_decision_that_cannot_be_read_is_made_anew(clip_bundle: Bundle, tmp_path: Path) -> None:

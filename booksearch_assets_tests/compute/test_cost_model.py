@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,33 @@ def test_what_two_builds_took_predicts_four_and_sixteen_times_their_size() -> No
             assert cost.seconds == pytest.approx(measured.seconds)
             assert cost.stored_bytes == pytest.approx(measured.stored_bytes)
     assert (model.covers_per_edition, model.text_per_edition, model.largest) == (0.4, 1300, 2000)
+
+
+def test_the_dumps_stages_are_drawn_through_a_larger_build_of_their_own() -> None:
+    small = [made_up_build(2000), made_up_build(8000)]
+    # A JVM that warms up takes as long for both, and half a second more by chance.
+    warming = [with_seconds(build, Stage.EDITIONS, 40 + n / 2) for n, build in enumerate(small)]
+    large = made_up_build(96_000)
+    of_dump = tuple(m for m in large.measurements if m.stage.of_dump)
+    dump = with_seconds(replace(large, measurements=of_dump), Stage.EDITIONS, 46.0)
+    assert not dump.is_whole
+    model = CostModel((*warming, dump), 2, "a-bundle", "made up")
+    assert model.line(Stage.EDITIONS, "seconds").at(128_000) == pytest.approx(48.0, rel=0.02)
+    assert CostModel(tuple(warming), 2, "", "").line(Stage.EDITIONS, "seconds").at(128_000) > 50
+    assert model.line(Stage.COVER_IMAGES, "seconds") == made_up_model(2000, 8000).line(
+        Stage.COVER_IMAGES, "seconds"
+    )
+    assert model.largest == 8000
+    assert CostModel.from_json(json.loads(json.dumps(model.to_json()))) == model
+    with pytest.raises(ValueError, match="cover_images was no part of the build of 96,000 editions"):
+        dump.of(Stage.COVER_IMAGES)
+    with pytest.raises(ValueError, match=r"whole builds of two sizes.*got 8,000"):
+        CostModel((small[1], dump), 2, "", "")
+
+
+def with_seconds(build: Build, stage: Stage, seconds: float) -> Build:
+    changed = (replace(m, seconds=seconds) if m.stage is stage else m for m in build.measurements)
+    return replace(build, measurements=tuple(changed))
 
 
 def test_more_cores_shorten_what_grows_on_spark_and_nothing_else() -> None:
