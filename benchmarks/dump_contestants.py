@@ -14,10 +14,12 @@ twice, in 500 partitions. It ran on Spark 3, whose casts give null where Spark 4
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -64,10 +66,14 @@ def _elapsed() -> float:
     return since_start() if _began is None else time.perf_counter() - _began
 
 
-def ours(editions: str, works: str = "", authors: str = "") -> Done:
-    """Land, parse, join and filter, each stage as its asset runs it. `works` and `authors` may be left out."""
-    with tempfile.TemporaryDirectory(prefix="ours-") as name:
-        folder = Path(name)
+def ours(editions: str, works: str = "", authors: str = "", keep_in: str = "") -> Done:
+    """Land, parse, join and filter, each stage as its asset runs it. `works` and `authors` may be left out.
+
+    `keep_in` is a folder for what it makes, which is otherwise deleted.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = Path(keep_in or stack.enter_context(tempfile.TemporaryDirectory(prefix="ours-")))
+        shutil.rmtree(folder, ignore_errors=True)
         _land(folder, editions=editions, works=works, authors=authors)
         landed = _elapsed()
         _make_editions(folder)
@@ -78,15 +84,8 @@ def ours(editions: str, works: str = "", authors: str = "") -> Done:
         return Done(_digest(_kept(folder)), seconds, figures)
 
 
-def make_editions(folder: str, editions: str, works: str = "", authors: str = "") -> Done:
-    """Land, parse and join into a folder that stays."""
-    _land(Path(folder), editions=editions, works=works, authors=authors)
-    _make_editions(Path(folder))
-    return Done()
-
-
 def filter_again(folder: str) -> Done:
-    """Filter what `make_editions` made, by the prototype's profile."""
+    """Filter what `ours` made and kept."""
     _filter(Path(folder))
     seconds = _elapsed()
     return Done(_digest(_kept(Path(folder))), seconds)

@@ -37,6 +37,9 @@ PROBE_PICTURES = 256
 PROBE_FROM = 5_000
 """Pictures to embed from which on measuring pays: it embeds 256 of them some four times, on one thread."""
 
+_MODELS = "models"
+"""Where `booksearch model fetch` puts bundles in a deployment's home."""
+
 Pictures = Callable[[int], Sequence[bytes]]
 """Draws up to so many pictures of what is to be embedded."""
 
@@ -129,9 +132,9 @@ def _record(decision: Decision, bundle: Bundle, folder: Path) -> None:
 
 
 def _is_own(bundle: Bundle, folder: Path) -> bool:
-    """Whether the bundle lies in the home that the engines lie in, and may be written to."""
-    home = folder.resolve().parent.parent
-    return home in bundle.folder.resolve().parents and os.access(bundle.folder / MANIFEST, os.W_OK)
+    """Whether the bundle is one of the deployment's own `models`, beside its `engines`, and may be written to."""
+    models = folder.resolve().parent.parent / _MODELS
+    return models in bundle.folder.resolve().parents and os.access(bundle.folder / MANIFEST, os.W_OK)
 
 
 def read_decision(folder: Path, bundle: Bundle, capabilities: Capabilities) -> Decision | None:
