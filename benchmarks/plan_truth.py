@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 
 from booksearch_assets.compute.calibrations import Encoder
-from booksearch_assets.compute.cost_model import Build, CostModel, Stage
+from booksearch_assets.compute.cost_model import Build, CostModel
 from booksearch_assets.encoder_engines import engine_of_large_builds
 from booksearch_assets.plan_report import CALIBRATION, measure, measure_one
 from booksearch_assets.planning import encoder_of
@@ -51,19 +51,16 @@ class Compared:
 
 def compare(model: CostModel, truth: Build) -> Iterator[Compared]:
     """Every amount of every stage, and of the whole: sums, and of memory the most."""
+    costs = model.predict(truth.editions, truth.covers)
     for amount in AMOUNTS:
         whole = max if amount == "peak_bytes" else sum
-        pairs = {
-            stage: (
-                model.line(stage, amount).at(truth.of(stage).units),
-                float(getattr(truth.of(stage), amount)),
-            )
-            for stage in Stage
-        }
-        for stage, (predicted, actual) in pairs.items():
-            yield Compared(truth.editions, stage.value, amount, predicted, actual)
-        predicted, actual = (whole(values) for values in zip(*pairs.values(), strict=True))
-        yield Compared(truth.editions, "", amount, predicted, actual)
+        predicted = [
+            getattr(cost, amount, None) or model.line(cost.stage, amount).at(cost.units) for cost in costs
+        ]
+        actual = [float(getattr(truth.of(cost.stage), amount)) for cost in costs]
+        for cost, one, other in zip(costs, predicted, actual, strict=True):
+            yield Compared(truth.editions, cost.stage.value, amount, one, other)
+        yield Compared(truth.editions, "", amount, whole(predicted), whole(actual))
 
 
 def main() -> int:

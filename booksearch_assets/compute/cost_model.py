@@ -134,6 +134,10 @@ _NOTHING = 1e-9
 """Seconds or bytes that no measurement can tell from none."""
 
 
+_MEMORY_NOISE = 0.05
+"""How far the peaks of two builds of one size differ, as a share: a slope through less would be drawn through chance."""
+
+
 @dataclass(frozen=True)
 class Line:
     """`fixed + each * units`, neither below zero."""
@@ -234,13 +238,30 @@ class CostModel:
         seconds = self.line(stage, "seconds")
         if stage.on_spark:
             seconds = replace(seconds, each=seconds.each * self.cores / cores)
+        retained = 0.0 if stage.grows_with is Driver.EDITIONS else self._retained(editions)
         return Cost(
             stage=stage,
             units=units,
             seconds=seconds.at(units),
-            peak_bytes=self.line(stage, "peak_bytes").at(units),
+            peak_bytes=self._memory(stage).at(units) + retained,
             stored_bytes=self.line(stage, "stored_bytes").at(units),
         )
+
+    def _memory(self, stage: Stage) -> Line:
+        """The line of the memory of a stage, flat where builds differ by no more than two of one size do."""
+        peaks = [m.peak_bytes for build in self.builds for m in build.measurements if m.stage is stage]
+        if max(peaks) - min(peaks) <= _MEMORY_NOISE * max(peaks):
+            return Line(sum(peaks) / len(peaks), 0.0)
+        return self.line(stage, "peak_bytes")
+
+    def _retained(self, editions: int) -> float:
+        """Bytes more than in the builds that were measured that the stages of the dump leave to those after them.
+
+        One process runs them all, and what its JVM has taken it keeps.
+        """
+        last = Stage.COVER_URLS
+        held = [build.of(last).peak_bytes for build in self._whole]
+        return max(0.0, self._memory(last).at(editions) - sum(held) / len(held))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import time
 from typing import Self
@@ -85,8 +85,12 @@ class Watch:
         return [min(self._samples, key=lambda use: abs(use.at - start))]
 
     def _look(self) -> None:
+        used = 0.0
         while not self._over.wait(_EVERY_SECONDS):
-            self._samples.append(use_of(self._process))
+            use = use_of(self._process)
+            # A process that ended is in nobody's account until its parent has waited for it.
+            used = max(used, use.cpu_seconds)
+            self._samples.append(replace(use, cpu_seconds=used))
 
 
 def _stat(process: Path) -> list[str] | None:

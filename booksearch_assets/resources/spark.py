@@ -21,6 +21,7 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from booksearch_assets.compute.comparison import compared_figures, planned_figures, rate_of_run
+from booksearch_assets.compute.local_files import leave_permissions_to_umask
 from booksearch_assets.compute.memory import GIB, machine_memory, memory_bytes, memory_setting
 from booksearch_assets.compute.plan import PLANNED_TASKS, NoRoom, Offer, SparkPlan, Wishes, Work, plan_spark
 from booksearch_assets.compute.rates import Place, RateName, default_rate, keep_rate, rate_of
@@ -291,7 +292,10 @@ class LocalSparkLauncher(SparkLauncher):
         if running is None:
             options = _SHORT_LIVED if plan.work.input_bytes < _SMALL_INPUT else _LONG_LIVED
             wanted["spark.driver.extraJavaOptions"] = f"{options} {wanted['spark.driver.extraJavaOptions']}"
-        return LazyPySparkResource(spark_config=wanted).spark_session
+        session = LazyPySparkResource(spark_config=wanted).spark_session
+        if running is None and not self.master.startswith("local-cluster"):
+            leave_permissions_to_umask(session)
+        return session
 
     def _settings(self, plan: SparkPlan) -> dict[str, str]:
         return {
