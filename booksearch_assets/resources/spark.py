@@ -304,6 +304,7 @@ class LocalSparkLauncher(SparkLauncher):
             "spark.app.name": "booksearch_assets",
             "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
             "spark.ui.enabled": "false",
+            "spark.python.daemon.module": "booksearch_assets.compute.python_workers",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             **self.base_config,
