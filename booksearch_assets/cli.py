@@ -84,7 +84,7 @@ def materialize(
     help="Where Spark runs: this machine, or EMR Serverless; by default as the profile says.",
 )
 @click.option(
-    "--calibrate", is_flag=True, help="First measure small builds on this machine: some ten minutes."
+    "--calibrate", is_flag=True, help="First measure small builds on this machine: some eight minutes."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @explained

@@ -250,6 +250,9 @@ class CostModel:
     def _memory(self, stage: Stage) -> Line:
         """The line of the memory of a stage, flat where builds differ by no more than two of one size do."""
         peaks = [m.peak_bytes for build in self.builds for m in build.measurements if m.stage is stage]
+        if stage is Stage.SEARCH_QUALITY:
+            # It asks as many questions of any collection, once there are books for so many.
+            return Line(max(peaks), 0.0)
         if max(peaks) - min(peaks) <= _MEMORY_NOISE * max(peaks):
             return Line(sum(peaks) / len(peaks), 0.0)
         return self.line(stage, "peak_bytes")
