@@ -26,7 +26,7 @@ _SECONDS = 0.01
 _MOST = 0.15
 _BAR_FROM_EDITIONS = 20_000
 """Most of the share is fixed, and smaller graphs tell of little else."""
-_QUICK_EDITIONS = 500
+_QUICK_EDITIONS = 300
 _STAGES = ("compute", "vectorstores", "search", "clip", "tables", "sample", "evaluating", "resources")
 
 
@@ -34,7 +34,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--graph-editions",
         type=int,
-        default=1_000,
+        default=500,
         help=f"Editions of the demo graph's world; the bar is for {_BAR_FROM_EDITIONS:,}.",
     )
 

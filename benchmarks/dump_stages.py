@@ -25,7 +25,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--dump-mb",
         type=int,
-        default=60,
+        default=40,
         help=f"Text of the editions dump. Its bars are for {_BARS_FROM_MB:,}, hours of five repetitions.",
     )
 

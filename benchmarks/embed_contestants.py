@@ -12,6 +12,7 @@ favour: it downloads in the same call, and a filter on the UDF's column makes Sp
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -19,6 +20,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,13 +82,21 @@ def spark_stage(
         }
         return [first[number] for number in range(COMPARED)]
 
-    while True:
-        # A lake for each round: what is in the vectors cache is not embedded again.
+    @contextlib.contextmanager
+    def fresh_lake() -> Iterator[str]:
+        # What is in the vectors cache is not embedded again.
         fresh = f"{lake}-{secrets.token_hex(4)}"
         shutil.copytree(lake, fresh)
-        each, whole = _steady(lambda listed: embed(listed, fresh), warm_up, few, many)  # noqa: B023
-        yield _done(vectors(fresh), each, whole)
+        yield fresh
         shutil.rmtree(fresh)
+
+    with fresh_lake() as fresh:
+        embed(warm_up, fresh)
+    yield Done()
+    while True:
+        with fresh_lake() as fresh:
+            each, whole = _steady(partial(embed, fresh=fresh), warm_up, few, many)
+            yield _done(vectors(fresh), each, whole)
 
 
 def _steady(embed: Callable[[str], None], warm_up: str, few: str, many: str) -> tuple[float, float]:
@@ -155,7 +165,7 @@ def prototype_as_coded(few: str, many: str, bundle: str) -> Iterator[Done]:
     def embed(content: bytes) -> list[float]:
         return _embedded(content, *_loaded(bundle))
 
-    return _by_udf(few, many, embed)
+    yield from _by_udf(few, many, embed)
 
 
 def prototype_cached(few: str, many: str, bundle: str) -> Iterator[Done]:
@@ -168,7 +178,7 @@ def prototype_cached(few: str, many: str, bundle: str) -> Iterator[Done]:
             embed_contestants._kept = _loaded(bundle)
         return _embedded(content, *embed_contestants._kept)
 
-    return _by_udf(few, many, embed)
+    yield from _by_udf(few, many, embed)
 
 
 _kept: tuple[Any, Any] | None = None
@@ -214,41 +224,42 @@ def _by_udf(few: str, many: str, embed: Callable[[bytes], list[float]]) -> Itera
             output, mode="overwrite"
         )
 
+    run(few)
+    yield Done()
     while True:
         each, whole = _steady(run, few, few, many)
         rows = pq.read_table(output).sort_by("key").to_pylist()
         yield _done([row["vector"] for row in rows[:COMPARED]], each, whole)
 
 
-def clip_retrieval(pictures: str, checkpoint: str) -> Done:
-    """`clip-retrieval inference` on a folder of files; timed by its own statistics, which leave loading out.
-
-    A command, so a process for each round.
-    """
-    output = Path(f"{pictures}-{secrets.token_hex(4)}")
-    settings = {
-        "input_dataset": pictures,
-        "output_folder": output,
-        "batch_size": BATCH,
-        "num_prepro_workers": _WORKERS,
-        "enable_text": False,
-        "use_jit": False,
-        "clip_model": f"openai_clip:{checkpoint}",
-    }
-    started = time.perf_counter()
-    script = Path(__file__).parent / "clip_retrieval_command.py"
-    peers.run_peer(
-        ["python", str(script), "inference", *(f"--{name}={value}" for name, value in settings.items())]
-    )
-    taken = time.perf_counter() - started
-    stats = [json.loads(path.read_text()) for path in (output / "stats").glob("*.json")]
-    # What its log counts: waiting for decoded pictures, the model, and writing.
-    seconds = sum(s["read_duration"] + s["inference_duration"] + s["write_duration"] for s in stats)
-    count = sum(s["sample_count"] for s in stats)
-    paths = pq.read_table(next((output / "metadata").glob("*.parquet")))["image_path"].to_pylist()
-    vectors = np.load(next((output / "img_emb").glob("*.npy")))
-    by_name = dict(zip((Path(path).stem for path in paths), vectors.tolist(), strict=True))
-    return _done([by_name[f"{n:05d}"] for n in range(COMPARED)], seconds / count, taken / count)
+def clip_retrieval(pictures: str, checkpoint: str) -> Iterator[Done]:
+    """`clip-retrieval inference` on a folder of files; timed by its own statistics, which leave loading out."""
+    peer = peers.start_peer(["python", str(Path(__file__).parent / "clip_retrieval_command.py")])
+    assert peer.stdin and peer.stdout
+    while True:
+        output = Path(f"{pictures}-{secrets.token_hex(4)}")
+        settings = {
+            "input_dataset": pictures,
+            "output_folder": str(output),
+            "batch_size": BATCH,
+            "num_prepro_workers": _WORKERS,
+            "enable_text": False,
+            "use_jit": False,
+            "clip_model": f"openai_clip:{checkpoint}",
+        }
+        started = time.perf_counter()
+        print(json.dumps(settings), file=peer.stdin, flush=True)
+        if not peer.stdout.readline():
+            raise RuntimeError(f"clip-retrieval ended with {peer.wait()}; its output says why")
+        taken = time.perf_counter() - started
+        stats = [json.loads(path.read_text()) for path in (output / "stats").glob("*.json")]
+        # What its log counts: waiting for decoded pictures, the model, and writing.
+        seconds = sum(s["read_duration"] + s["inference_duration"] + s["write_duration"] for s in stats)
+        count = sum(s["sample_count"] for s in stats)
+        paths = pq.read_table(next((output / "metadata").glob("*.parquet")))["image_path"].to_pylist()
+        vectors = np.load(next((output / "img_emb").glob("*.npy")))
+        by_name = dict(zip((Path(path).stem for path in paths), vectors.tolist(), strict=True))
+        yield _done([by_name[f"{n:05d}"] for n in range(COMPARED)], seconds / count, taken / count)
 
 
 def _done(vectors: Any, seconds: float, whole: float) -> Done:

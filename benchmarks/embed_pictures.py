@@ -39,7 +39,7 @@ _ENGINES = ("openvino-bfloat16+reduced", "openvino-int8+reduced")
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--engine", action="append", help=f"{' and '.join(_ENGINES)}, if no other is given.")
-    parser.add_argument("--embedded", type=int, default=256, help="Pictures that our stage embeds.")
+    parser.add_argument("--embedded", type=int, default=160, help="Pictures that our stage embeds.")
     parser.add_argument(
         "--neighbours-among", type=int, default=400, help="Covers of the sample world, for the overlap."
     )
@@ -48,7 +48,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     from booksearch_assets.clip.engines import Capabilities, EngineUnavailable, wished_choice
 
-    count, prepared = (64, 32) if options.quick else (options.embedded, 64)
+    count, prepared = (64, 32) if options.quick else (options.embedded, 40)
     chosen = []
     for wish in options.engine or _ENGINES:
         try:

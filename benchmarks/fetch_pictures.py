@@ -43,7 +43,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     fetched, troubled, seconds = (
-        (200, 100, 2.0) if options.quick else (options.fetched, options.troubled, 6.0)
+        (200, 100, 2.0) if options.quick else (options.fetched, options.troubled, 4.0)
     )
     if not peers.installed():
         yield Row.missing("fetch pictures", "img2dataset", peers.HOW)

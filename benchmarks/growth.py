@@ -20,7 +20,7 @@ from rows import At, Row
 
 _FACTORS = (1, 4, 16)
 _QUICK_MB, _QUICK_EDITIONS = 1, 1_000
-_EDITIONS = 5_000
+_EDITIONS = 2_500
 _STARTS_COUNT_FROM_MB = 200
 _MOST_OVER_LINEAR = 1.1
 # What the peak may gain from a step to four times the input, of which the JVM's heap fills what it is given.
@@ -31,7 +31,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--growth-mb",
         type=int,
-        default=8,
+        default=4,
         help="Text of the smallest dump; 640 grows to 10 GB, twelve minutes for each repetition.",
     )
 

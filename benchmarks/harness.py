@@ -321,7 +321,8 @@ def _child(call: str, asked: int, answers: int) -> None:
     wanted = json.loads(call)
     work = getattr(import_module(wanted["module"]), wanted["function"])
     found = work(**wanted["arguments"])
-    if not inspect.isgenerator(found):
+    # As the contestant is taken for by the process that asks.
+    if not inspect.isgeneratorfunction(work):
         _send(found, answers)
         return
     while os.read(asked, 1) and (done := next(found, None)):

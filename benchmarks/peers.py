@@ -21,10 +21,21 @@ def installed() -> bool:
 
 def run_peer(command: Sequence[str]) -> None:
     """Run a program of the peers' environment to its end. Its output goes where ours goes; raises where it fails."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    # Otherwise a library of img2dataset asks the network for its newest release, at each import.
-    environment |= {"NO_ALBUMENTATIONS_UPDATE": "1", "WANDB_MODE": "disabled"}
+    subprocess.run(_found(command), env=_environment(), stdout=sys.stderr, check=True)
+
+
+def start_peer(command: Sequence[str]) -> subprocess.Popen[str]:
+    """Start one that is told what to do, line by line."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(_found(command), env=_environment(), stdin=pipe, stdout=pipe, text=True)
+
+
+def _found(command: Sequence[str]) -> list[str]:
     program, *arguments = command
-    subprocess.run(
-        [str(ENVIRONMENT / "bin" / program), *arguments], env=environment, stdout=sys.stderr, check=True
-    )
+    return [str(ENVIRONMENT / "bin" / program), *arguments]
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    # Otherwise a library of img2dataset asks the network for its newest release, at each import.
+    return kept | {"NO_ALBUMENTATIONS_UPDATE": "1", "WANDB_MODE": "disabled"}

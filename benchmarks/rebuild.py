@@ -31,7 +31,7 @@ from booksearch_assets.settings import Settings
 from booksearch_assets.tables.books import COVERS
 
 RESULTS = Path(__file__).parent / "results"
-_QUICK_EDITIONS = 500
+_QUICK_EDITIONS = 300
 _BAR_FROM_EDITIONS = 20_000
 """The time of smaller builds is that of starting Python and a JVM, which a rebuild does too."""
 LIMITS = {"fetched_bytes": 0.05, "embedded": 0.05, "seconds": 0.15}
@@ -70,7 +70,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--rebuild-editions",
         type=int,
-        default=1_000,
+        default=500,
         help=f"The bar of time is for {_BAR_FROM_EDITIONS:,} and 300 covers a minute, which takes half an hour.",
     )
     parser.add_argument(

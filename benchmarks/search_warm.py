@@ -32,8 +32,8 @@ _PARTS = ("encoding", "searching")
 
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
-    parser.add_argument("--searched", type=int, default=20_000, help="Books in the collection.")
-    parser.add_argument("--requests", type=int, default=48, help="Of all clients together, in each round.")
+    parser.add_argument("--searched", type=int, default=10_000, help="Books in the collection.")
+    parser.add_argument("--requests", type=int, default=32, help="Of all clients together, in each round.")
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
