@@ -34,7 +34,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--graph-editions",
         type=int,
-        default=500,
+        default=300,
         help=f"Editions of the demo graph's world; the bar is for {_BAR_FROM_EDITIONS:,}.",
     )
 

@@ -27,6 +27,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import processes
 from dump_world import YEAR
 from harness import Done
 from processes import since_start
@@ -56,6 +57,22 @@ def warm(way: str, editions: str) -> Iterator[Done]:
         yield work(editions)
         # After a pause in which the others had their turn.
         _began = time.perf_counter()
+
+
+def in_one_session(dumps: dict[str, str]) -> Iterator[Done]:
+    """Ours for one dump after another: the seconds of each, by its name, and the most memory meanwhile."""
+    global _began
+    yield ours(next(iter(dumps.values())))
+    while True:
+        figures: dict[str, float] = {}
+        answers = []
+        for name, editions in dumps.items():
+            _began = time.perf_counter()
+            with processes.watching(os.getpid()) as usage:
+                done = ours(editions)
+            answers.append(done.answer)
+            figures |= {name: done.seconds or 0.0, f"{name}, peak": usage.peak_memory}
+        yield Done(answers, figures=figures)
 
 
 _began: float | None = None

@@ -19,7 +19,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,9 @@ COMPARED = 8
 
 WHOLE = "whole_run"
 """A figure of each: the seconds for a picture with the start of its job, or of its command."""
+
+AS_CODED, MODEL_KEPT = "as coded", "model kept"
+"""Figures of the prototypes: the seconds for a picture."""
 
 _WORKERS = 2
 
@@ -99,7 +102,7 @@ def spark_stage(
             yield _done(vectors(fresh), each, whole)
 
 
-def _steady(embed: Callable[[str], None], warm_up: str, few: str, many: str) -> tuple[float, float]:
+def _steady(embed: Callable[[str], object], warm_up: str, few: str, many: str) -> tuple[float, float]:
     """Seconds for each picture: of the further ones alone, and of all of the larger run, its start included.
 
     Workers that had nothing to do for a minute are gone, so the first run starts them.
@@ -159,26 +162,31 @@ def _loop(batches: int) -> tuple[float, list[list[float]]]:
     return time.perf_counter() - started, first[:COMPARED].tolist()
 
 
-def prototype_as_coded(few: str, many: str, bundle: str) -> Iterator[Done]:
-    """Model, processor and tokenizer are loaded inside of every call."""
+def prototypes(few: str, coded: str, kept: str, bundle: str) -> Iterator[Done]:
+    """The prototype as it was coded, with the pictures `coded`, and with a model that each worker keeps, with `kept`.
 
-    def embed(content: bytes) -> list[float]:
+    Model, processor and tokenizer are loaded inside of every call as coded. One session for both, which loads libraries once.
+    """
+
+    def embed_as_coded(content: bytes) -> list[float]:
         return _embedded(content, *_loaded(bundle))
 
-    yield from _by_udf(few, many, embed)
-
-
-def prototype_cached(few: str, many: str, bundle: str) -> Iterator[Done]:
-    """The same, but for a model that each worker loads once."""
-
-    def embed(content: bytes) -> list[float]:
+    def embed_with_kept_model(content: bytes) -> list[float]:
         import embed_contestants
 
         if embed_contestants._kept is None:
             embed_contestants._kept = _loaded(bundle)
         return _embedded(content, *embed_contestants._kept)
 
-    yield from _by_udf(few, many, embed)
+    run = _by_udf()
+    run(few, embed_with_kept_model)
+    yield Done()
+    vectors: list[list[list[float]]] = []
+    while True:
+        as_coded = _steady(lambda table: run(table, embed_as_coded), few, few, coded)
+        with_kept = _steady(lambda table: vectors.append(run(table, embed_with_kept_model)), few, few, kept)
+        figures = {AS_CODED: as_coded[0], MODEL_KEPT: with_kept[0]}
+        yield _done(vectors[-1][:COMPARED], *with_kept, figures)
 
 
 _kept: tuple[Any, Any] | None = None
@@ -205,7 +213,8 @@ def _embedded(content: bytes, model: Any, processor: Any) -> list[float]:
     return features.pooler_output[0].tolist()
 
 
-def _by_udf(few: str, many: str, embed: Callable[[bytes], list[float]]) -> Iterator[Done]:
+def _by_udf() -> Callable[[str, Callable[[bytes], list[float]]], list[list[float]]]:
+    """Embeds a table of pictures by a function for each row, in a session as one who follows a tutorial starts it."""
     from pyspark.sql import SparkSession
     from pyspark.sql.functions import udf
 
@@ -215,21 +224,15 @@ def _by_udf(few: str, many: str, embed: Callable[[bytes], list[float]]) -> Itera
     session: SparkSession = (
         SparkSession.builder.master(f"local[{_WORKERS}]").config("spark.ui.enabled", "false").getOrCreate()
     )
-    embedding = udf(embed, "array<float>")
-    output = f"{many}-{secrets.token_hex(4)}"
 
-    def run(path: str) -> None:
-        table = session.read.parquet(path)
-        table.repartition(_WORKERS).select("key", embedding("content").alias("vector")).write.parquet(
-            output, mode="overwrite"
-        )
+    def run(path: str, embed: Callable[[bytes], list[float]]) -> list[list[float]]:
+        output = f"{path}-vectors"
+        vectors = udf(embed, "array<float>")("content").alias("vector")
+        table = session.read.parquet(path).repartition(_WORKERS)
+        table.select("key", vectors).write.parquet(output, mode="overwrite")
+        return [row["vector"] for row in pq.read_table(output).sort_by("key").to_pylist()]
 
-    run(few)
-    yield Done()
-    while True:
-        each, whole = _steady(run, few, few, many)
-        rows = pq.read_table(output).sort_by("key").to_pylist()
-        yield _done([row["vector"] for row in rows[:COMPARED]], each, whole)
+    return run
 
 
 def clip_retrieval(pictures: str, checkpoint: str) -> Iterator[Done]:
@@ -262,10 +265,12 @@ def clip_retrieval(pictures: str, checkpoint: str) -> Iterator[Done]:
         yield _done([by_name[f"{n:05d}"] for n in range(COMPARED)], seconds / count, taken / count)
 
 
-def _done(vectors: Any, seconds: float, whole: float) -> Done:
+def _done(vectors: Any, seconds: float, whole: float, figures: Mapping[str, float] | None = None) -> Done:
     found = np.asarray(vectors, np.float32)
     found /= np.linalg.norm(found, axis=1, keepdims=True)
-    return Done([[round(float(x), 6) for x in vector] for vector in found], seconds, {WHOLE: whole})
+    return Done(
+        [[round(float(x), 6) for x in vector] for vector in found], seconds, {WHOLE: whole, **(figures or {})}
+    )
 
 
 def agree(one: list[list[float]], other: list[list[float]]) -> bool:

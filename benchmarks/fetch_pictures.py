@@ -95,7 +95,6 @@ def _against_img2dataset(options: argparse.Namespace, fetched: int, troubled: in
     troubles = Troubles(per_second=troubled / 5, out_seconds=1.0, late_seconds=11.0)
     contestants = {
         "booksearch": (ours, {}),
-        "img2dataset": (img2dataset, {"attempts": 1}),
         "img2dataset, 4 attempts": (img2dataset, {"attempts": _ATTEMPTS}),
     }
     done = []

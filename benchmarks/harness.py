@@ -189,8 +189,8 @@ def compare(
         for repetition in range(repetitions):
             turn = repetition % len(contestants)
             for contestant in (*contestants[turn:], *contestants[:turn]):
-                process = staying.get(contestant.name)
-                run = process.ask() if process else run_once(contestant, timeout)
+                stays = staying.get(contestant.name)
+                run = stays.ask() if stays else run_once(contestant, timeout)
                 first = first or (contestant.name, run.answer)
                 if not agree(first[1], run.answer):
                     raise Disagreement(

@@ -32,7 +32,7 @@ _BATCH_LITE, _BATCH_SERVER = 1_000, 5_000
 
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
-    parser.add_argument("--loaded", type=int, default=15_000, help="Rows to load.")
+    parser.add_argument("--loaded", type=int, default=12_000, help="Rows to load.")
     parser.add_argument("--server", action="store_true", help="Into a Milvus server, not Milvus Lite.")
 
 

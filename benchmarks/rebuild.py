@@ -70,7 +70,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--rebuild-editions",
         type=int,
-        default=500,
+        default=300,
         help=f"The bar of time is for {_BAR_FROM_EDITIONS:,} and 300 covers a minute, which takes half an hour.",
     )
     parser.add_argument(

@@ -1,8 +1,7 @@
 """A warm search: our engine beside what it is made of, a bare text encoder and a bare search of pymilvus, one after the other.
 
 With one client and with sixteen, each of which asks again as soon as it is answered; times are the median of their
-requests. By meaning alone, which is what the sum answers too; the last row is the default, which also looks for the
-words of the query, and informs only. In Milvus Lite or, with --server (see `load_vectors`), in a server.
+requests. By meaning alone, which is what the sum answers too. In Milvus Lite or, with --server (see `load_vectors`), in a server.
 
 Belongs here: this comparison. Does not: a whole service under load (`search_load`), the books (`search_world`).
 """
@@ -33,7 +32,7 @@ _PARTS = ("encoding", "searching")
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--searched", type=int, default=10_000, help="Books in the collection.")
-    parser.add_argument("--requests", type=int, default=32, help="Of all clients together, in each round.")
+    parser.add_argument("--requests", type=int, default=24, help="Of all clients together, in each round.")
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
@@ -46,9 +45,8 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
         asked = {"uri": uri, "bundle": str(bundle.folder), "requests": requests}
         all_clients = compare(
             [
-                Contestant("booksearch", engine, asked | {"words": False}),
+                Contestant("booksearch", engine, asked),
                 Contestant("encoder + pymilvus", bare, asked),
-                Contestant("booksearch, words too", engine, asked | {"words": True}),
             ],
             options.repetitions,
             _agree,
@@ -64,7 +62,6 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
                 at_most=1.15,
                 note=f"the sum is {_parts(peer, clients)}",
             )
-            yield slower(f"search, warm, {where}, {at}, words too", measured["booksearch, words too"], peer)
 
 
 def _parts(peer: Measured, clients: int) -> str:
@@ -82,7 +79,7 @@ def _publish(uri: str, books: int, bundle: Path) -> None:
         publish_books(store, unit_vectors(books, 512), Bundle.open(bundle))
 
 
-def engine(uri: str, bundle: str, requests: int, words: bool) -> Iterator[Done]:
+def engine(uri: str, bundle: str, requests: int) -> Iterator[Done]:
     """What the service and the command ask."""
     from booksearch_assets.clip.bundle import Bundle
     from booksearch_assets.clip.encoder import Encoder
@@ -94,12 +91,10 @@ def engine(uri: str, bundle: str, requests: int, words: bool) -> Iterator[Done]:
     searching = SearchEngine(
         open_published(uri, BOOKS.name), Encoder.load(Bundle.open(bundle, verify="size"))
     )
-    mode = SearchMode.HYBRID if words else SearchMode.SEMANTIC
 
     def ask(text: str) -> list[str]:
-        results = searching.search(Query(text, k=_K, mode=mode)).results
-        # Words find others: only answers by meaning are to be the same.
-        return [] if words else [result.edition_key for result in results]
+        results = searching.search(Query(text, k=_K, mode=SearchMode.SEMANTIC)).results
+        return [result.edition_key for result in results]
 
     yield from _rounds(ask, requests)
 
@@ -191,9 +186,5 @@ def _timed(ask: Callable[[str], list[str]], texts: Sequence[str], clients: int) 
 
 def _agree(one: Sequence[list[str]], other: Sequence[list[str]]) -> bool:
     """Whether the same books were found, but for those whose scores are the same to the precision of a search."""
-    shared = [
-        len(set(a) & set(b)) / max(1, len(set(a) | set(b)))
-        for a, b in zip(one, other, strict=True)
-        if a and b
-    ]
-    return not shared or sum(shared) / len(shared) >= _AGREEING
+    shared = [len(set(a) & set(b)) / max(1, len(set(a) | set(b))) for a, b in zip(one, other, strict=True)]
+    return sum(shared) / len(shared) >= _AGREEING
