@@ -48,31 +48,33 @@ _COLUMNS = (
 FILTER = "filtered_fiction"
 """A figure of ours: the seconds of this stage."""
 
+PEAK = "peak"
 
-def warm(way: str, editions: str) -> Iterator[Done]:
-    """One of the ways below, again and again in one process. Its start is the first time, from the process's own on."""
+
+def prototype_again(editions: str) -> Iterator[Done]:
+    """The prototype, again and again in one process. Its start is the first time, from the process's own on."""
     global _began
-    work = globals()[way]
     while True:
-        yield work(editions)
+        yield prototype(editions)
         # After a pause in which the others had their turn.
         _began = time.perf_counter()
 
 
-def in_one_session(dumps: dict[str, str]) -> Iterator[Done]:
-    """Ours for one dump after another: the seconds of each, by its name, and the most memory meanwhile."""
+def ours_again(dumps: dict[str, str]) -> Iterator[Done]:
+    """Ours, for one dump after another in one process. Its start is the last of them, from the process's own on.
+
+    Answers for the last one. Of each, by its name, the seconds and the most memory meanwhile.
+    """
     global _began
-    yield ours(next(iter(dumps.values())))
+    yield ours([*dumps.values()][-1])
     while True:
         figures: dict[str, float] = {}
-        answers = []
         for name, editions in dumps.items():
             _began = time.perf_counter()
             with processes.watching(os.getpid()) as usage:
                 done = ours(editions)
-            answers.append(done.answer)
-            figures |= {name: done.seconds or 0.0, f"{name}, peak": usage.peak_memory}
-        yield Done(answers, figures=figures)
+            figures |= {name: done.seconds or 0.0, f"{name}, {PEAK}": usage.peak_memory}
+        yield Done(done.answer, figures={**figures, **done.figures})
 
 
 _began: float | None = None

@@ -11,40 +11,47 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 
 import dump_contestants
+import growth
 from dump_world import make_dump
 from harness import Contestant, Measured, compare
 from rows import At, Row, faster, slower
 
-MOST_MEMORY = 2.5e9
 _BARS_FROM_MB = 5_000
 """Smaller dumps tell more of starting a JVM than of dumps."""
-_QUICK_MB, _QUICK_EDITIONS = 4, 2_000
 
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--dump-mb",
         type=int,
-        default=15,
-        help=f"Text of the editions dump. Its bars are for {_BARS_FROM_MB:,}, hours of five repetitions.",
+        help=f"Text of the editions dump; the largest of `growth` by default. Its bars are for {_BARS_FROM_MB:,}.",
     )
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
-    size = _QUICK_MB if options.quick else options.dump_mb
-    dump = make_dump(options.scratch / "dump", size * 1_000_000, _QUICK_EDITIONS if options.quick else 20_000)
-    at = f"{dump.text_bytes / 1e6:,.0f} MB"
-    yield from (_large if size >= _BARS_FROM_MB else _small)(options, dump.editions, at)
+    if options.dump_mb and options.dump_mb >= _BARS_FROM_MB:
+        dump = make_dump(options.scratch / "dump", options.dump_mb * 1_000_000)
+        yield from _large(options, dump.editions, f"{dump.text_bytes / 1e6:,.0f} MB")
+    elif options.dump_mb:
+        dump = make_dump(options.scratch / "dump", options.dump_mb * 1_000_000)
+        yield from _small(options, {f"{dump.text_bytes / 1e6:,.0f} MB": dump.editions})
+    else:
+        yield from _small(options, growth.make_dumps(options))
 
 
-def _small(options: argparse.Namespace, editions: str, at: str) -> Iterator[Row]:
-    """In sessions that stay, and from their start, since that would be nearly all of each repetition."""
+def _small(options: argparse.Namespace, dumps: dict[str, str]) -> Iterator[Row]:
+    """The largest of the dumps in sessions that stay, and from their start, which would be nearly all of each repetition."""
+    at, editions = [*dumps.items()][-1]
     limit, landing = _landing(options, editions, at)
     spark = [
-        Contestant(way, dump_contestants.warm, {"way": way, "editions": editions})
-        for way in ("ours", "prototype")
+        Contestant("ours", dump_contestants.ours_again, {"dumps": dumps}),
+        Contestant("prototype", dump_contestants.prototype_again, {"editions": editions}),
     ]
     measured = compare([*spark, *_queries(editions)], options.repetitions)
+    if len(dumps) > 1:
+        options.grown = growth.by_size(measured["ours"], dumps)
+    # Of the largest dump alone.
+    measured["ours"] = measured["ours"].by(at)
     ours, prototype = measured["ours"], measured["prototype"]
     cold = ours.from_start()
     yield faster(
@@ -127,4 +134,6 @@ def _beside_queries(measured: Mapping[str, Measured], at: str, limit: float) -> 
 
 def _memory(stage: str, measured: Measured) -> Row:
     gigabytes = measured.peak_memory / 1e9
-    return Row(stage, f"{gigabytes:.2f} GB", "", gigabytes, At.MOST, MOST_MEMORY / 1e9, measured=(measured,))
+    return Row(
+        stage, f"{gigabytes:.2f} GB", "", gigabytes, At.MOST, growth.MOST_MEMORY / 1e9, measured=(measured,)
+    )

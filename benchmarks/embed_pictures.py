@@ -33,6 +33,8 @@ _BARS = {"float": (35.0, 6.0, 3.0), "int8": (55.0, None, None)}
 """How many times as fast as the prototype, the prototype with its model kept, and clip-retrieval."""
 
 _CALIBRATED_ON = 32
+_REAL_HEIGHT = 750
+"""Of Open Library's large covers: what a reduced decode changes depends on it."""
 _FEW = 32
 _ENGINES = ("openvino-bfloat16+reduced", "openvino-int8+reduced")
 """What `auto` finds for the sample model on a processor with bfloat16, and the eight bits that are asked for by name."""
@@ -40,7 +42,7 @@ _ENGINES = ("openvino-bfloat16+reduced", "openvino-int8+reduced")
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--engine", action="append", help=f"{' and '.join(_ENGINES)}, if no other is given.")
-    parser.add_argument("--embedded", type=int, default=160, help="Pictures that our stage embeds.")
+    parser.add_argument("--embedded", type=int, default=128, help="Pictures that our stage embeds.")
     parser.add_argument(
         "--neighbours-among", type=int, default=300, help="Covers of the sample world, for the overlap."
     )
@@ -49,7 +51,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     from booksearch_assets.clip.engines import Capabilities, EngineUnavailable, wished_choice
 
-    count, prepared = (64, 32) if options.quick else (options.embedded, 40)
+    count, prepared = (64, 32) if options.quick else (options.embedded, 24)
     chosen = []
     for wish in options.engine or _ENGINES:
         try:
@@ -168,7 +170,7 @@ def _fetched(number: int) -> dict[str, Any]:
 def _contestants(world: _World, chosen: Sequence[EngineChoice], quick: bool) -> list[Contestant]:
     bundle = str(world.bundle.folder)
     few = world.table(range(2))
-    coded, kept = (world.table(range(n)) for n in ((8, 10) if quick else (8, 20)))
+    coded, kept = (world.table(range(n)) for n in ((6, 10) if quick else (6, 14)))
     asked = [
         Contestant(
             "prototypes",
@@ -219,7 +221,7 @@ def _quality(chosen: Sequence[EngineChoice], folder: Path, count: int) -> Iterat
 
     bundle = Bundle.open(PACKAGE / "sample" / "model")
     scenes = [held_out_scene(1, number) for number in range(count + _CALIBRATED_ON)]
-    covers = [cover_jpeg(scene, "", "") for scene in scenes]
+    covers = [cover_jpeg(scene, "", "", height=_REAL_HEIGHT) for scene in scenes]
     shown, covers = covers[count:], covers[:count]
     reference = Encoder.load(bundle)
     truth = reference.encode_images([decode_image(cover) for cover in covers])
@@ -240,7 +242,8 @@ def _quality(chosen: Sequence[EngineChoice], folder: Path, count: int) -> Iterat
             "float32",
             kept,
             At.LEAST,
-            0.98,
+            # Eight bits are for those who ask: their bar is that captions find as much.
+            None if choice.engine is EngineName.OPENVINO_INT8 else 0.98,
             note=_AMONG % count,
         )
         yield _recall(str(choice), found, _finds_own(captions, vectors))

@@ -1,7 +1,7 @@
 """How time and memory of the dump stages grow with the dump: 1x, 4x and 16x of it.
 
 Small ones are done in turn by one session, since a start that is the same for all sizes would make any growth look small; dumps
-that take minutes have a process each.
+that take minutes have a process each. What `dump_stages` has measured of the same dumps is not measured again.
 
 Belongs here: sizes and what their times say. Does not: the stages themselves (`dump_contestants`).
 """
@@ -9,17 +9,18 @@ Belongs here: sizes and what their times say. Does not: the stages themselves (`
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import dump_contestants
-from dump_stages import MOST_MEMORY
 from dump_world import make_dump
 from harness import Contestant, Measured, compare
 from rows import At, Row
 
+MOST_MEMORY = 2.5e9
 _FACTORS = (1, 4, 16)
+_UNIT = " MB"
 _QUICK_MB, _QUICK_EDITIONS = 1, 1_000
 _EDITIONS = 1_200
 _STARTS_COUNT_FROM_MB = 200
@@ -38,18 +39,8 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
-    base = _QUICK_MB if options.quick else options.growth_mb
-    dumps = [
-        make_dump(
-            options.scratch / f"{factor}x",
-            base * factor * 1_000_000,
-            _QUICK_EDITIONS if options.quick else _EDITIONS,
-        )
-        for factor in _FACTORS
-    ]
-    sizes = [dump.text_bytes for dump in dumps]
-    names = [f"{size / 1e6:,.0f} MB" for size in sizes]
-    measured = _measured(options, dict(zip(names, (dump.editions for dump in dumps), strict=True)), base)
+    measured = getattr(options, "grown", None) or _measured(options)
+    sizes = [float(one.name.removesuffix(_UNIT).replace(",", "")) for one in measured]
     for smaller, larger, grown in zip(measured, measured[1:], _grown(sizes), strict=False):
         yield _at_most(
             f"time over linear, {smaller.name} to {larger.name}",
@@ -72,26 +63,48 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     )
 
 
-def _measured(options: argparse.Namespace, dumps: Mapping[str, str], base: int) -> list[Measured]:
-    """In the order of the sizes. Their answers differ, as their inputs do."""
-    if base >= _STARTS_COUNT_FROM_MB:
-        large = [Contestant(name, dump_contestants.ours, {"editions": path}) for name, path in dumps.items()]
-        return [*compare(large, options.repetitions, agree=lambda *_: True, timeout=7200).values()]
-    small = Contestant("ours", dump_contestants.in_one_session, {"dumps": dict(dumps)})
-    together = compare([small], options.repetitions)["ours"]
-    return [_of_size(together, name) for name in dumps]
+def is_small(options: argparse.Namespace) -> bool:
+    return options.quick or options.growth_mb < _STARTS_COUNT_FROM_MB
 
 
-def _of_size(together: Measured, size: str) -> Measured:
-    """What a session took for one of the sizes that it does in turn, and the peak while it did."""
-    runs = (
-        replace(run, seconds=run.figures[size], peak_memory=int(run.figures[f"{size}, peak"]))
-        for run in together.runs
-    )
-    return Measured(size, tuple(runs))
+def make_dumps(options: argparse.Namespace) -> dict[str, str]:
+    """The editions of each dump by its size, the smallest first."""
+    base, editions = (_QUICK_MB, _QUICK_EDITIONS) if options.quick else (options.growth_mb, _EDITIONS)
+    dumps = [
+        make_dump(options.scratch / f"{factor}x", base * factor * 1_000_000, editions) for factor in _FACTORS
+    ]
+    return {f"{dump.text_bytes / 1e6:,.1f}{_UNIT}": dump.editions for dump in dumps}
 
 
-def _grown(sizes: Sequence[int]) -> list[float]:
+def by_size(together: Measured, sizes: Iterable[str]) -> list[Measured]:
+    """What a session took for each of the sizes that it does in turn, and the peak while it did."""
+    return [
+        Measured(
+            size,
+            tuple(
+                replace(
+                    run,
+                    seconds=run.figures[size],
+                    peak_memory=int(run.figures[f"{size}, {dump_contestants.PEAK}"]),
+                )
+                for run in together.runs
+            ),
+        )
+        for size in sizes
+    ]
+
+
+def _measured(options: argparse.Namespace) -> list[Measured]:
+    dumps = make_dumps(options)
+    if is_small(options):
+        together = Contestant("ours", dump_contestants.ours_again, {"dumps": dumps})
+        return by_size(compare([together], options.repetitions)["ours"], dumps)
+    large = [Contestant(name, dump_contestants.ours, {"editions": path}) for name, path in dumps.items()]
+    # Their answers differ, as their inputs do.
+    return [*compare(large, options.repetitions, agree=lambda *_: True, timeout=7200).values()]
+
+
+def _grown(sizes: Sequence[float]) -> list[float]:
     return [larger / smaller for smaller, larger in pairwise(sizes)]
 
 

@@ -68,7 +68,7 @@ def main() -> int:
 def _write(rows: list[Row], options: argparse.Namespace) -> None:
     """Keep the results so far; those of single benchmarks only under a name that was asked for."""
     if not options.benchmarks or options.name:
-        settings = {name: value for name, value in vars(options).items() if name != "scratch"}
+        settings = {name: value for name, value in vars(options).items() if name not in ("scratch", "grown")}
         write_results(rows, RESULTS, options.name or ("bench-quick" if options.quick else "bench"), settings)
 
 
