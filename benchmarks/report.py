@@ -15,6 +15,8 @@ from pathlib import Path
 from rows import Row
 
 _HEADER = ("stage", "ours", "peer", "ratio", "bar", "", "of the limit", "peak memory")
+_FURTHEST = 100.0
+"""How far from its bar a ratio is drawn at most: nothing lost is infinitely far."""
 _MET = {True: "met", False: "MISSED", None: ""}
 
 
@@ -58,7 +60,7 @@ def write_results(rows: Sequence[Row], folder: Path, name: str, settings: dict[s
         "rows": [row.to_json() for row in rows],
     }
     (folder / f"{name}.json").write_text(json.dumps(result, indent=1, default=str) + "\n")
-    drawn = [row for row in rows if row.headroom]
+    drawn = [row for row in rows if row.headroom is not None]
     if drawn:
         _draw(drawn, folder / f"{name}.png")
 
@@ -71,10 +73,12 @@ def _draw(rows: Sequence[Row], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(10, 0.42 * len(rows) + 1.6), layout="constrained")
-    headrooms = [row.headroom or 0.0 for row in rows]
+    headrooms = [min(max(row.headroom or 0.0, 1 / _FURTHEST), _FURTHEST) for row in rows]
     colours = ["#2f7d4f" if row.met else "#b8432f" for row in rows]
-    # Bars start at 1, their own bar.
-    bars = axes.barh([row.stage for row in rows], [h - 1 for h in headrooms], left=1, color=colours)
+    # A stage stands beside several peers; bars start at 1, their own bar.
+    stages = [row.stage for row in rows]
+    names = [row.stage if stages.count(row.stage) == 1 else f"{row.stage}\nand {row.peer}" for row in rows]
+    bars = axes.barh(names, [h - 1 for h in headrooms], left=1, color=colours)
     labels = [f" {row.ratio:.2f} ({row.at.value} {row.bar:g}) " for row in rows]
     axes.bar_label(bars, labels, fontsize=8)
     axes.set_xscale("log")

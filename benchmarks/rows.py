@@ -5,6 +5,7 @@ Belongs here: rows and how ratios are made of measurements. Does not: measuring 
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -48,10 +49,12 @@ class Row:
 
     @property
     def headroom(self) -> float | None:
-        """How many times better than its bar the ratio is; below 1 the bar was missed."""
+        """How many times better than its bar the ratio is, infinitely where nothing was lost; below 1 the bar was missed."""
         if self.bar is None or self.ratio is None:
             return None
-        return self.ratio / self.bar if self.at is At.LEAST else self.bar / self.ratio
+        if self.at is At.LEAST:
+            return self.ratio / self.bar
+        return self.bar / self.ratio if self.ratio else math.inf
 
     @classmethod
     def missing(cls, stage: str, peer: str, why: str) -> Self:

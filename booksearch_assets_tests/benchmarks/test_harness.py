@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -120,5 +121,8 @@ def test_rows_know_whether_their_bar_was_met(frame: SimpleNamespace, tmp_path: P
     text = report.table([fast, missed, absent]).splitlines()
     assert "at least 3" in text[2] and "met" in text[2] and "25%" in text[2]
     assert "MISSED" in text[3] and text[-2:] == ["[1] a disk was full", "[2] not installed"]
-    report.write_results([absent], tmp_path, "bench", {"dump_mb": 1})
+    nothing_lost = rows.Row("losing", "0", "9", 0.0, rows.At.MOST, 0.5)
+    assert nothing_lost.met and nothing_lost.headroom == math.inf
+    report.write_results([absent, nothing_lost, missed], tmp_path, "bench", {"dump_mb": 1})
+    assert (tmp_path / "bench.png").stat().st_size > 0
     assert json.loads((tmp_path / "bench.json").read_text())["rows"][0]["peer"] == "polars"
