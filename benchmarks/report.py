@@ -82,7 +82,7 @@ def _draw(rows: Sequence[Row], path: Path) -> None:
     labels = [f" {row.ratio:.2f} ({row.at.value} {row.bar:g}) " for row in rows]
     axes.bar_label(bars, labels, fontsize=8)
     axes.set_xscale("log")
-    axes.set_xlim(min(0.5, *(0.6 * h for h in headrooms)), max(2.0, *(2.5 * h for h in headrooms)))
+    axes.set_xlim(min(0.5, *(0.25 * h for h in headrooms)), max(2.0, *(2.5 * h for h in headrooms)))
     axes.axvline(1, color="black", linewidth=1)
     axes.invert_yaxis()
     axes.set_xlabel("times better than its bar")
