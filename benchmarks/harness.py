@@ -117,6 +117,12 @@ class Run:
     answer: Any
     figures: Mapping[str, float]
 
+    def to_json(self) -> dict[str, Any]:
+        """All but the answer, which was compared and may be large."""
+        kept = asdict(self)
+        del kept["answer"]
+        return kept
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -159,6 +165,17 @@ class Measured:
         if self.start is None:
             raise ValueError(f"{self.name} has no start of its own: its function is no generator")
         return replace(self, runs=(self.start,))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "seconds": self.seconds,
+            "spread": self.spread,
+            "cpu_seconds": self.cpu_seconds,
+            "peak_memory": self.peak_memory,
+            "start": self.start.to_json() if self.start else None,
+            "runs": [run.to_json() for run in self.runs],
+        }
 
     def __str__(self) -> str:
         return f"{self.name} {_duration(self.seconds)} ±{self.spread / 2:.0%}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Self
 
@@ -62,19 +62,18 @@ class Row:
         return cls(stage, ours="", peer=peer, ratio=None, note=why)
 
     def to_json(self) -> dict[str, Any]:
-        summaries = [
-            {
-                "seconds": measured.seconds,
-                "spread": measured.spread,
-                "cpu_seconds": measured.cpu_seconds,
-                "peak_memory": measured.peak_memory,
-            }
-            for measured in self.measured
-        ]
-        return asdict(self) | {
+        return {
+            "stage": self.stage,
+            "ours": self.ours,
+            "peer": self.peer,
+            "ratio": self.ratio,
             "at": self.at.value,
+            "bar": self.bar,
             "met": self.met,
-            "measured": [asdict(m) | summary for m, summary in zip(self.measured, summaries, strict=True)],
+            "limit_share": self.limit_share,
+            "peak_memory": self.peak_memory,
+            "note": self.note,
+            "measured": [measured.to_json() for measured in self.measured],
         }
 
 

@@ -1,7 +1,7 @@
 """`booksearch model engines`: which engines run on this machine, how fast, and which would embed.
 
-Belongs here: drawing the pictures to measure with, deciding ahead of a build, and showing what was found. Does not: measuring (`clip.probe`) and
-deciding (`clip.choosing`).
+Belongs here: drawing the pictures to measure with, asking ahead of a build, and showing what was found. Does not:
+measuring (`clip.probe`) and deciding (`clip.choosing`).
 """
 
 from __future__ import annotations
@@ -41,17 +41,14 @@ def show_engines(settings: Settings, measure: bool, pictures: Path | None, count
 
 def engine_of_large_builds(settings: Settings) -> str:
     """The engine that a build of many covers takes here: what is asked for by name, or what `auto` has found or finds now."""
-    from booksearch_assets.clip.choosing import PROBE_PICTURES, decide, engine_folder, read_decision
+    from booksearch_assets.clip.choosing import PROBE_FROM, choose_engine, engine_folder
 
-    machine = Capabilities.of_this_machine()
-    if settings.engine != AUTO:
-        return str(wished_choice(settings.engine, machine))
     bundle = Bundle.open(settings.bundle)
     folder = engine_folder(settings.engines, bundle)
-    decision = read_decision(folder, bundle, machine)
-    if decision is None:
-        decision = decide(bundle, folder, _painted(settings, PROBE_PICTURES), _say)
-    return decision.choice
+    chosen = choose_engine(
+        settings.engine, bundle, folder, PROBE_FROM, lambda count: _painted(settings, count), _say
+    )
+    return str(chosen.choice)
 
 
 def _say(message: str) -> None:

@@ -104,7 +104,8 @@ class Manifest(BaseModel):
         """Name of the vector space, e.g. ``sample-clip-1a2b3c4d5e6f``.
 
         A slug of the model id and 12 hexadecimal digits over the file hashes and the preprocessing
-        version; not over `engines`, which run the same model. Two bundles with the same id give the same vectors, and only those may share a collection.
+        version; not over `engines`, which run the same model. Two bundles with the same id give the same
+        vectors, and only those may share a collection.
         """
         digest = hashlib.sha256(f"preprocessing {self.preprocessing_version}\n".encode())
         for name, record in sorted(self.files.items()):

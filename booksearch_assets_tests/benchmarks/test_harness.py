@@ -125,4 +125,6 @@ def test_rows_know_whether_their_bar_was_met(frame: SimpleNamespace, tmp_path: P
     assert nothing_lost.met and nothing_lost.headroom == math.inf
     report.write_results([absent, nothing_lost, missed], tmp_path, "bench", {"dump_mb": 1})
     assert (tmp_path / "bench.png").stat().st_size > 0
-    assert json.loads((tmp_path / "bench.json").read_text())["rows"][0]["peer"] == "polars"
+    kept = json.loads((tmp_path / "bench.json").read_text())["rows"]
+    assert (kept[0]["peer"], kept[1]["met"], kept[2]["measured"][0]["seconds"]) == ("polars", True, 6.0)
+    assert "answer" not in kept[2]["measured"][0]["runs"][0], "vectors would make results of megabytes"
