@@ -55,7 +55,8 @@ def compare(model: CostModel, truth: Build) -> Iterator[Compared]:
     for amount in AMOUNTS:
         whole = max if amount == "peak_bytes" else sum
         predicted = [
-            getattr(cost, amount, None) or model.line(cost.stage, amount).at(cost.units) for cost in costs
+            getattr(cost, amount) if hasattr(cost, amount) else model.line(cost.stage, amount).at(cost.units)
+            for cost in costs
         ]
         actual = [float(getattr(truth.of(cost.stage), amount)) for cost in costs]
         for cost, one, other in zip(costs, predicted, actual, strict=True):

@@ -203,6 +203,9 @@ class CostModel:
                 f"whole builds of two sizes are needed to tell what is fixed from what grows; got {sizes}"
             )
 
+    def _measured(self, stage: Stage) -> list[Measurement]:
+        return [m for build in self.builds for m in build.measurements if m.stage is stage]
+
     @property
     def _whole(self) -> list[Build]:
         return [build for build in self.builds if build.is_whole]
@@ -223,8 +226,7 @@ class CostModel:
 
     def line(self, stage: Stage, amount: str) -> Line:
         """The line of an amount, which is a field of `Measurement`."""
-        measured = [m for build in self.builds for m in build.measurements if m.stage is stage]
-        return Line.through([(m.units, getattr(m, amount)) for m in measured])
+        return Line.through([(m.units, getattr(m, amount)) for m in self._measured(stage)])
 
     def predict(self, editions: int, covers: int, cores: int = 0) -> list[Cost]:
         """What each stage takes on so many cores; 0: as many as were measured on.
@@ -249,7 +251,7 @@ class CostModel:
 
     def _memory(self, stage: Stage) -> Line:
         """The line of the memory of a stage, flat where builds differ by no more than two of one size do."""
-        peaks = [m.peak_bytes for build in self.builds for m in build.measurements if m.stage is stage]
+        peaks = [measured.peak_bytes for measured in self._measured(stage)]
         if stage is Stage.SEARCH_QUALITY:
             # It asks as many questions of any collection, once there are books for so many.
             return Line(max(peaks), 0.0)

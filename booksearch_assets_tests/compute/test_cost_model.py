@@ -83,6 +83,33 @@ def test_the_dumps_stages_are_drawn_through_a_larger_build_of_their_own() -> Non
         CostModel((small[1], dump), 2, "", "")
 
 
+def test_memory_that_differs_by_chance_is_flat_and_what_a_larger_dump_takes_is_kept() -> None:
+    def with_peaks(build: Build, peaks: dict[Stage, int]) -> Build:
+        changed = (replace(m, peak_bytes=peaks.get(m.stage, 1000 * MIB)) for m in build.measurements)
+        return replace(build, measurements=tuple(changed))
+
+    small = with_peaks(made_up_build(2000), {Stage.SEARCH_QUALITY: 2000 * MIB})
+    # Three in a hundred more by chance; and a fifth more questions, of which there are no more in a larger build.
+    larger = with_peaks(
+        made_up_build(8000), {Stage.COVER_EMBEDDINGS: 1030 * MIB, Stage.SEARCH_QUALITY: 2400 * MIB}
+    )
+    model = CostModel((small, larger), 2, "", "")
+    peaks = {cost.stage: cost.peak_bytes for cost in model.predict(128_000, 48_000)}
+    assert peaks[Stage.COVER_EMBEDDINGS] == 1015 * MIB
+    assert peaks[Stage.SEARCH_QUALITY] == 2400 * MIB
+    large = made_up_build(96_000)
+    of_dump = tuple(m for m in large.measurements if m.stage.of_dump)
+    dump = with_peaks(replace(large, measurements=of_dump), {Stage.COVER_URLS: 1500 * MIB})
+    peaks = {
+        cost.stage: cost.peak_bytes
+        for cost in CostModel((small, larger, dump), 2, "", "").predict(96_000, 48_000)
+    }
+    assert peaks[Stage.COVER_URLS] == pytest.approx(1500 * MIB, rel=0.02)
+    kept = peaks[Stage.COVER_URLS] - 1000 * MIB
+    assert peaks[Stage.COVER_EMBEDDINGS] == pytest.approx(1015 * MIB + kept)
+    assert peaks[Stage.SEARCH_QUALITY] == pytest.approx(2400 * MIB + kept)
+
+
 def with_seconds(build: Build, stage: Stage, seconds: float) -> Build:
     changed = (replace(m, seconds=seconds) if m.stage is stage else m for m in build.measurements)
     return replace(build, measurements=tuple(changed))
