@@ -1,40 +1,47 @@
 """The editions table: every line of the dump parsed once, the newest revision of each key, joined to work and authors.
 
-Python parses the chunks into a folder of Parquet for each source, which a killed run leaves to the next; all that
-relates rows to rows is Spark SQL over that. Wide rows are shuffled for their joins and for the layout by year alone: superseded revisions, which a dump
-has few of, are found among narrow columns and taken out by a broadcast.
+Python parses the chunks into a folder of Parquet for each source, which a killed run leaves to the next. All that
+relates rows to rows is Spark SQL over that, among narrow columns alone: it decides which revisions are superseded, and
+what an edition has from its work and authors. Wide rows go from the parsed files to the table's as they are.
 
-Belongs here: revisions, redirects, joins, quarantine, counts. Does not: parsing (`compute.parsed_chunks`), lines and
-fields (`openlibrary`).
+Belongs here: revisions, redirects, joins, counts. Does not: parsing (`compute.parsed_chunks`), lines and fields
+(`openlibrary`), writing the table's files (`compute.edition_files`).
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from functools import reduce
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from booksearch_assets.compute.parsed_chunks import ParsedChunks, parse_chunks
-from booksearch_assets.compute.spark_tables import (
-    configure,
-    delete_folder,
-    small,
-    spark_schema,
-    write_years,
+from booksearch_assets.compute.edition_files import (
+    FILE,
+    EditionFile,
+    EditionFolders,
+    plan_files,
+    rejects_of,
+    write_editions,
+    write_quarantine,
 )
+from booksearch_assets.compute.parsed_chunks import OTHER_YEARS, ParsedChunks, parse_chunks
+from booksearch_assets.compute.spark_tables import configure, delete_folder, small, spark_schema
+from booksearch_assets.compute.spark_tasks import in_groups, run_tasks
 from booksearch_assets.openlibrary.chunks import PARSINGS, Source
-from booksearch_assets.tables.books import EDITIONS, QUARANTINE
 from booksearch_assets.tables.counts import Counts, StageReport
 
-OTHER_YEARS = "other"
+Item = TypeVar("Item")
+
 SUPERSEDED = "superseded"
 MAX_REDIRECTS = 5
 
+# Many small files make a few tasks for each core, a large one has a task of its own.
+_TASKS_PER_CORE = 4
 _KEY = {Source.EDITIONS: "edition_key", Source.WORKS: "key", Source.AUTHORS: "key"}
 
 
@@ -64,22 +71,13 @@ class EditionsParams:
 class _Staged:
     """The parsed lines of one source, and the newest revision of each key among them.
 
-    `counts` are of its lines, `redirects` says how many of the parsed ones are redirects.
+    `older` are the places of the records that newer ones supersede, of which there are `superseded`.
     """
 
     chunks: ParsedChunks
-    parsed: DataFrame
     newest: DataFrame
-    counts: Counts
-    redirects: int
-
-    @property
-    def rejected(self) -> int:
-        return sum(self.counts.rejected.values()) - self.superseded
-
-    @property
-    def superseded(self) -> int:
-        return self.counts.rejected.get(SUPERSEDED, 0)
+    older: DataFrame
+    superseded: int
 
 
 def run(spark: SparkSession, params: EditionsParams) -> StageReport:
@@ -92,60 +90,56 @@ def run(spark: SparkSession, params: EditionsParams) -> StageReport:
     for folder in (params.staging, params.output, params.quarantine):
         delete_folder(spark, folder)
     try:
-        staged = {source: _stage(spark, params, source) for source in Source}
-        parsed = time.monotonic()
-        _write_quarantine(staged, params.quarantine)
+        parsed = {source: _parse(spark, params, source) for source in Source}
+        parsing_ended = time.monotonic()
+        _write_quarantine(spark, parsed, params.quarantine)
+        staged = {source: _stage(spark, params, source, parsed[source]) for source in Source}
         figures = _write_editions(spark, params, staged)
     finally:
         delete_folder(spark, params.staging)
-    chunks = [source.chunks for source in staged.values()]
-    figures["chunks_parsed"] = sum(source.parsed for source in chunks)
-    figures["chunks_kept_from_a_killed_run"] = sum(source.kept for source in chunks)
-    figures["lines_parsed_per_second"] = round(sum(source.lines for source in chunks) / (parsed - started), 1)
+    figures["chunks_parsed"] = sum(source.parsed for source in parsed.values())
+    figures["chunks_kept_from_a_killed_run"] = sum(source.kept for source in parsed.values())
+    lines = sum(source.lines for source in parsed.values())
+    figures["lines_parsed_per_second"] = round(lines / (parsing_ended - started), 1)
     for source in (Source.WORKS, Source.AUTHORS):
-        figures[f"{source}_lines"] = staged[source].counts.rows_in
-        figures[f"{source}_rejected"] = staged[source].rejected
+        figures[f"{source}_lines"] = parsed[source].lines
+        figures[f"{source}_rejected"] = parsed[source].rejects
         figures[f"{source}_superseded"] = staged[source].superseded
-    counts = replace(staged[Source.EDITIONS].counts, rows_out=sum(figures["rows_by_year"].values()))
+    rejected = parsed[Source.EDITIONS].reasons
+    if superseded := staged[Source.EDITIONS].superseded:
+        rejected[SUPERSEDED] = superseded
+    counts = Counts(parsed[Source.EDITIONS].lines, sum(figures["rows_by_year"].values()), rejected)
     return StageReport({"": counts}, time.monotonic() - started, figures)
 
 
-def _stage(spark: SparkSession, params: EditionsParams, source: Source) -> _Staged:
-    chunks = parse_chunks(spark, params.chunks.get(source, []), source, params.dump_year, params.parsed)
+def _parse(spark: SparkSession, params: EditionsParams, source: Source) -> ParsedChunks:
+    uris = params.chunks.get(source, [])
+    return parse_chunks(spark, uris, source, params.first_year, params.dump_year, params.parsed)
+
+
+def _stage(spark: SparkSession, params: EditionsParams, source: Source, chunks: ParsedChunks) -> _Staged:
     parsed = spark.read.schema(spark_schema(PARSINGS[source].schema)).parquet(chunks.folder)
-    redirect = "location IS NOT NULL" if "location" in parsed.columns else "false"
-    tally = parsed.groupBy("reason").agg(
-        F.count("*").alias("lines"),
-        F.count_distinct(_KEY[source]).alias("keys"),
-        F.expr(f"count_if({redirect})").alias("redirects"),
-    )
-    by_reason = {row["reason"]: row for row in tally.collect()}
-    lines = sum(row["lines"] for row in by_reason.values())
-    rejected = {reason: row["lines"] for reason, row in by_reason.items() if reason}
-    records = by_reason.get(None)
-    newest = parsed.where("reason IS NULL")
-    superseded = records["lines"] - records["keys"] if records else 0
+    records = parsed.where("reason IS NULL").drop("reason", "raw")
+    key = _KEY[source]
+    keys = records.agg(F.count_distinct(key)).collect()[0][0] if chunks.records else 0
+    older = _superseded(spark, records, key)
+    superseded = chunks.records - keys
     if superseded:
-        rejected[SUPERSEDED] = superseded
-        superseded_rows = f"{params.staging}/{source}_superseded"
-        _superseded(spark, newest, _KEY[source]).write.parquet(superseded_rows)
-        older = spark.read.schema("chunk string, line long").parquet(superseded_rows)
-        newest = newest.join(small(older, superseded), ["chunk", "line"], "left_anti")
-    return _Staged(
-        chunks=chunks,
-        parsed=parsed,
-        newest=newest.drop("chunk", "line", "reason", "raw"),
-        counts=Counts(lines, lines - sum(rejected.values()), rejected),
-        redirects=records["redirects"] if records else 0,
-    )
+        folder = f"{params.staging}/{source}_superseded"
+        older.write.parquet(folder)
+        older = spark.read.schema(older.schema).parquet(folder)
+        places = small(older.select("chunk", "line"), superseded)
+        records = records.join(places, ["chunk", "line"], "left_anti")
+    return _Staged(chunks, records, older, superseded)
 
 
 def _superseded(spark: SparkSession, records: DataFrame, key: str) -> DataFrame:
-    """(chunk, line) of every record that a newer one of the same key supersedes."""
+    """Chunk and line of every record that a newer one of the same key supersedes, and the year of an edition."""
+    columns = ", ".join(name for name in ("chunk", "line", "publish_year") if name in records.columns)
     return spark.sql(
         f"""
-        SELECT chunk, line FROM (
-            SELECT chunk, line, row_number() OVER (
+        SELECT {columns} FROM (
+            SELECT {columns}, row_number() OVER (
                 PARTITION BY {key} ORDER BY revision DESC, last_modified DESC, chunk DESC, line DESC
             ) AS age
             FROM {{records}}
@@ -155,17 +149,11 @@ def _superseded(spark: SparkSession, records: DataFrame, key: str) -> DataFrame:
     )
 
 
-def _write_quarantine(staged: dict[Source, _Staged], folder: str) -> None:
-    if not any(rows.rejected for rows in staged.values()):
-        return
-    rejects = [
-        rows.parsed.where("reason IS NOT NULL").selectExpr(
-            f"'{source}' AS source", "chunk", "line", "reason", "raw"
-        )
-        for source, rows in staged.items()
-    ]
-    all_rejects = reduce(DataFrame.unionByName, rejects).select(*QUARANTINE.column_names)
-    all_rejects.hint("rebalance").write.mode("append").parquet(folder)
+def _write_quarantine(spark: SparkSession, parsed: dict[Source, ParsedChunks], folder: str) -> None:
+    rejects = [(source, piece) for source, chunks in parsed.items() for piece in rejects_of(chunks)]
+    groups = _for_tasks(spark, rejects, lambda rejects: rejects[1].rows)
+    files = [(f"{folder}/part-{number:05d}.parquet", group) for number, group in enumerate(groups)]
+    run_tasks(spark, files, lambda file: write_quarantine(*file))
 
 
 def _write_editions(
@@ -176,38 +164,63 @@ def _write_editions(
     `orphans` are editions that name no work, `missing_works` those whose work the dump does not have, and
     `redirected_works` those that name a merged work.
     """
-    authors = _Catalogue.of(spark, staged[Source.AUTHORS])
+    editions = staged[Source.EDITIONS]
     works = _Catalogue.of(spark, staged[Source.WORKS])
-    credited = _credited_works(spark, works, authors)
-    credited.write.parquet(f"{params.staging}/credited_works")
-    credited = spark.read.schema(credited.schema).parquet(f"{params.staging}/credited_works")
-    works = replace(works, records=credited)
-    editions = staged[Source.EDITIONS].newest
+    files = plan_files(editions.chunks, params.years)
+    credits = superseded = ""
+    if editions.superseded:
+        superseded = _in_files(spark, params, files, "superseded", editions.older)
+    if staged[Source.WORKS].chunks.records or staged[Source.AUTHORS].chunks.records:
+        credited = _credited(spark, params, editions.newest, works, staged[Source.AUTHORS])
+        credits = _in_files(spark, params, files, "credits", credited)
+    folders = EditionFolders(params.output, credits, superseded)
+    largest_first = sorted(files, key=lambda file: -file.rows)
+    groups = _for_tasks(spark, largest_first, lambda file: file.rows)
+    written = [*chain(*run_tasks(spark, groups, lambda files: write_editions(files, folders)))]
 
-    rows = _joined(spark, editions, works, authors)
+    rows_by_year = dict.fromkeys(params.years, 0)
+    for file in written:
+        rows_by_year[file["year"]] += file["rows"]
+    orphans, with_work = (sum(file[figure] for file in written) for figure in ("orphans", "with_work"))
+    return {
+        "rows_by_year": rows_by_year,
+        "orphans": orphans,
+        "missing_works": sum(rows_by_year.values()) - orphans - with_work,
+        "redirected_works": _redirected(editions.newest, works),
+    }
+
+
+def _for_tasks(spark: SparkSession, items: Sequence[Item], weigh: Callable[[Item], int]) -> list[list[Item]]:
+    tasks = _TASKS_PER_CORE * spark.sparkContext.defaultParallelism
+    return in_groups(items, weigh, sum(map(weigh, items)) // tasks)
+
+
+def _in_files(
+    spark: SparkSession, params: EditionsParams, files: Sequence[EditionFile], name: str, rows: DataFrame
+) -> str:
+    """Write what was decided of editions, by their chunk, line and publish_year, for the files that they go to.
+
+    Returns the folder.
+    """
+    places = [(piece.chunk, file.year, file.number) for file in files for piece in file.pieces]
+    chunks, years, numbers = zip(*places, strict=True)
+    found = pa.table({"chunk": chunks, "_year": years, FILE: numbers})
     of_year = f"publish_year BETWEEN {params.first_year} AND {params.dump_year}"
     year = F.expr(f"CASE WHEN {of_year} THEN CAST(publish_year AS STRING) ELSE '{OTHER_YEARS}' END")
-    write_years(rows.withColumn("year", year), EDITIONS, params.output)
+    placed = rows.withColumn("_year", year).join(
+        small(spark.createDataFrame(found), len(places)), ["chunk", "_year"]
+    )
+    folder = f"{params.staging}/{name}"
+    placed.drop("_year", "publish_year").hint("rebalance", FILE).write.partitionBy(FILE).parquet(folder)
+    return folder
 
-    written = spark.read.schema("work_key string, year string").parquet(params.output)
-    by_year = (
-        written.groupBy("year")
-        .agg(F.count("*").alias("rows"), F.count("work_key").alias("with_work"))
-        .collect()
-    )
-    rows_by_year = {row["year"]: row["rows"] for row in by_year}
+
+def _redirected(editions: DataFrame, works: _Catalogue) -> int:
+    if works.redirects is None:
+        return 0
     references = editions.select("work_reference", F.col("work_reference").alias("followed"))
-    orphans, redirected = (
-        works.follow(references, "followed")
-        .selectExpr("count_if(work_reference IS NULL)", "count_if(work_reference != followed)")
-        .collect()[0]
-    )
-    return {
-        "rows_by_year": {year: rows_by_year.get(year, 0) for year in params.years},
-        "orphans": orphans,
-        "missing_works": sum(rows_by_year.values()) - orphans - sum(row["with_work"] for row in by_year),
-        "redirected_works": redirected,
-    }
+    followed = works.follow(references, "followed")
+    return int(followed.selectExpr("count_if(work_reference != followed)").collect()[0][0])
 
 
 @dataclass(frozen=True)
@@ -221,7 +234,7 @@ class _Catalogue:
     def of(cls, spark: SparkSession, staged: _Staged) -> Self:
         """Part records from redirects, and follow these to their end."""
         records = staged.newest.where("location IS NULL").drop("location")
-        if not staged.redirects:
+        if not staged.chunks.redirects:
             return cls(records, None)
         found = staged.newest.where("location IS NOT NULL").select("key", "location").toArrow()
         ends = follow_redirects(
@@ -277,8 +290,14 @@ def _credited_works(spark: SparkSession, works: _Catalogue, authors: _Catalogue)
     )
 
 
-def _joined(spark: SparkSession, editions: DataFrame, works: _Catalogue, authors: _Catalogue) -> DataFrame:
-    """The columns of EDITIONS. `works` are credited works."""
+def _credited(
+    spark: SparkSession, params: EditionsParams, editions: DataFrame, works: _Catalogue, authors: _Staged
+) -> DataFrame:
+    """The chunk, line and publish_year of every edition that has a work or authors, with the columns that these fill."""
+    written_by = _Catalogue.of(spark, authors)
+    credited = _credited_works(spark, works, written_by)
+    credited.write.parquet(f"{params.staging}/credited_works")
+    credited = spark.read.schema(credited.schema).parquet(f"{params.staging}/credited_works")
     editions = works.follow(editions, "work_reference")
     # The edition's own authors matter, and are looked up, only where its work names none.
     unnamed = spark.sql(
@@ -287,17 +306,19 @@ def _joined(spark: SparkSession, editions: DataFrame, works: _Catalogue, authors
         LEFT ANTI JOIN (SELECT key FROM {works} WHERE names IS NOT NULL) ON work_reference = key
         """,
         editions=editions,
-        works=works.records,
+        works=credited,
     )
     return spark.sql(
         """
-        SELECT e.*, w.key AS work_key, coalesce(w.names, own.names, CAST(array() AS ARRAY<STRING>)) AS authors,
+        SELECT e.chunk, e.line, e.publish_year, w.key AS work_key,
+            coalesce(w.names, own.names, CAST(array() AS ARRAY<STRING>)) AS authors,
             coalesce(w.subjects, CAST(array() AS ARRAY<STRING>)) AS work_subjects
         FROM {editions} e
         LEFT JOIN {works} w ON e.work_reference = w.key
         LEFT JOIN {own} own ON e.edition_key = own.key
+        WHERE w.key IS NOT NULL OR own.key IS NOT NULL
         """,
         editions=editions,
-        works=works.records,
-        own=_names(spark, unnamed, authors),
+        works=credited,
+        own=_names(spark, unnamed, written_by),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,14 +32,45 @@ def files(parsed: ParsedChunks) -> list[Path]:
     return sorted(Path(parsed.folder).iterdir())
 
 
-def test_one_file_for_each_chunk_holds_its_rows(spark: SparkSession, tmp_path: Path) -> None:
+def test_one_file_for_each_chunk_holds_its_rows_by_year(spark: SparkSession, tmp_path: Path) -> None:
     uris = land(tmp_path / "landed", {"editions": LINES["editions"]}, chunks=4)["editions"]
-    parsed = parse_chunks(spark, uris, Source.EDITIONS, 2025, str(tmp_path / "a b%20c"))
+    parsed = parse_chunks(spark, uris, Source.EDITIONS, 2010, 2025, str(tmp_path / "a b%20c"))
     assert (parsed.parsed, parsed.kept, parsed.lines) == (4, 0, 120)
-    for uri, file in zip(uris, files(parsed), strict=True):
+    assert parsed.records + parsed.rejects == 120 and parsed.rejects == sum(parsed.reasons.values()) > 0
+    groups: set[str] = set()
+    for uri, chunk, path in zip(uris, parsed.chunks, files(parsed), strict=True):
+        assert (chunk.name, chunk.file) == (uri.rpartition("/")[2], str(path))
+        file = pq.ParquetFile(path)
         schema = PARSINGS[Source.EDITIONS].schema
         expected = pa.Table.from_batches(parse_chunk(uri, Source.EDITIONS, 2025), schema)
-        assert pq.ParquetFile(file).read().equals(expected)
+        assert file.read().sort_by("line").equals(expected)
+        assert file.num_row_groups == len(chunk.groups)
+        for number, (group, size) in enumerate(chunk.groups.items()):
+            rows = file.read_row_group(number).to_pylist()
+            assert len(rows) == size
+            assert [row["line"] for row in rows] == sorted(row["line"] for row in rows)
+            assert {group_of(row) for row in rows} == {group}
+        groups |= chunk.groups.keys()
+    assert {"other", "rejects"} < groups and any(group.isdigit() for group in groups)
+
+
+def group_of(row: dict[str, Any]) -> str:
+    year = row["publish_year"]
+    if row["reason"]:
+        return "rejects"
+    return str(year) if year and 2010 <= year <= 2025 else "other"
+
+
+def test_what_a_kept_file_holds_is_read_from_it(spark: SparkSession, tmp_path: Path) -> None:
+    landed = land(tmp_path / "landed", LINES, chunks=2)
+    for source in Source:
+        first, second = (
+            parse_chunks(spark, landed[source], source, 2010, 2025, str(tmp_path / "parsed"))
+            for _ in range(2)
+        )
+        assert (first.parsed, second.kept) == (2, 2)
+        assert second.chunks == first.chunks
+    assert first.redirects > 0
 
 
 def test_a_stage_that_failed_is_continued_with_the_chunks_that_are_missing(
@@ -72,13 +103,14 @@ def test_rows_of_other_chunks_years_or_parsers_are_never_taken_and_are_dropped(
 ) -> None:
     landed = land(tmp_path / "landed", LINES, chunks=2)
     root = str(tmp_path / "parsed")
-    works = parse_chunks(spark, landed["works"], Source.WORKS, 2025, root)
-    parse_chunks(spark, landed["authors"], Source.AUTHORS, 2025, root)
-    assert parse_chunks(spark, landed["authors"], Source.AUTHORS, 2025, root).kept == 2
-    assert parse_chunks(spark, landed["authors"][:1], Source.AUTHORS, 2025, root).kept == 0
-    assert parse_chunks(spark, landed["authors"][:1], Source.AUTHORS, 2026, root).kept == 0
+    works = parse_chunks(spark, landed["works"], Source.WORKS, 2010, 2025, root)
+    parse_chunks(spark, landed["authors"], Source.AUTHORS, 2010, 2025, root)
+    assert parse_chunks(spark, landed["authors"], Source.AUTHORS, 2010, 2025, root).kept == 2
+    assert parse_chunks(spark, landed["authors"][:1], Source.AUTHORS, 2010, 2025, root).kept == 0
+    assert parse_chunks(spark, landed["authors"][:1], Source.AUTHORS, 2010, 2026, root).kept == 0
+    assert parse_chunks(spark, landed["authors"][:1], Source.AUTHORS, 2009, 2026, root).kept == 0
     monkeypatch.setattr(parsed_chunks, "rules_version", lambda: "other rules")
-    last = parse_chunks(spark, landed["authors"][:1], Source.AUTHORS, 2026, root)
+    last = parse_chunks(spark, landed["authors"][:1], Source.AUTHORS, 2009, 2026, root)
     assert (last.parsed, last.kept) == (1, 0)
     assert sorted(Path(root).iterdir()) == sorted([Path(works.folder), Path(last.folder)])
     drop_parsed(root)
