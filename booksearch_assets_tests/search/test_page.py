@@ -371,16 +371,25 @@ def test_a_token_is_asked_for_and_haste_is_slowed(
         page.keyboard.press("Enter")
         assert len(keys(page)) == PAGE
         page.get_by_label("What the cover shows").fill("a castle")
-        # At once: every two seconds there is a request to spend again.
-        page.evaluate(
+        # A request to spend comes back every two seconds, and the notice goes as soon: on a busy machine a search may find
+        # one, and who looks from outside may come too late. So all are spent until the page has said it, and it is kept.
+        said = page.evaluate(
             """async () => {
               const headers = {Authorization: "Bearer the-only-token-there-is"};
-              while ((await fetch("v1/facets", {headers})).status !== 429);
-              document.querySelector("input[type=search]").form.requestSubmit();
+              const notice = document.querySelector("#notice");
+              let said = "";
+              new MutationObserver(() => {
+                if (notice.innerText.includes("Too many requests")) said ||= notice.innerText;
+              }).observe(notice, {childList: true, subtree: true, characterData: true});
+              while (!said) {
+                while ((await fetch("v1/facets", {headers})).status !== 429);
+                document.querySelector("input[type=search]").form.requestSubmit();
+                await new Promise(resolve => setTimeout(resolve, 300));
+              }
+              return said;
             }"""
         )
-        expect(page.get_by_role("heading", name="Too many requests")).to_be_visible()
-        expect(page.locator("#notice")).to_contain_text(re.compile(r"Trying again in [12] s"))
+        assert re.search(r"Trying again in [12] s", said)
         # And it does.
         expect(cards(page)).to_have_count(PAGE)
         visit.context.close()
