@@ -33,7 +33,6 @@ BENCHMARKS = (
     "embed_pictures",
     "load_vectors",
     "search_warm",
-    "dagster_share",
     "rebuild",
 )
 """The modules, in the order in which they run."""
