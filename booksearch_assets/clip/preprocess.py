@@ -159,7 +159,7 @@ class Preprocessing:
         With ``centre_only`` nothing is made of what the centre crop drops, which is faster, and close to the rest.
         """
         pixels = np.asarray(self._resize(_flatten(image), centre_only))
-        return np.stack([levels[pixels[:, :, channel]] for channel, levels in enumerate(self._levels)])
+        return np.stack([levels.take(pixels[:, :, channel]) for channel, levels in enumerate(self._levels)])
 
     @property
     def enough(self) -> int:
