@@ -11,10 +11,10 @@ Belongs here: revisions, redirects, joins, counts. Does not: parsing (`compute.p
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -31,17 +31,13 @@ from booksearch_assets.compute.edition_files import (
 )
 from booksearch_assets.compute.parsed_chunks import OTHER_YEARS, ParsedChunks, parse_chunks
 from booksearch_assets.compute.spark_tables import configure, delete_folder, small, spark_schema
-from booksearch_assets.compute.spark_tasks import in_groups, run_tasks
+from booksearch_assets.compute.spark_tasks import for_tasks, run_tasks
 from booksearch_assets.openlibrary.chunks import PARSINGS, Source
 from booksearch_assets.tables.counts import Counts, StageReport
-
-Item = TypeVar("Item")
 
 SUPERSEDED = "superseded"
 MAX_REDIRECTS = 5
 
-# Many small files make a few tasks for each core, a large one has a task of its own.
-_TASKS_PER_CORE = 4
 _KEY = {Source.EDITIONS: "edition_key", Source.WORKS: "key", Source.AUTHORS: "key"}
 
 
@@ -151,7 +147,7 @@ def _superseded(spark: SparkSession, records: DataFrame, key: str) -> DataFrame:
 
 def _write_quarantine(spark: SparkSession, parsed: dict[Source, ParsedChunks], folder: str) -> None:
     rejects = [(source, piece) for source, chunks in parsed.items() for piece in rejects_of(chunks)]
-    groups = _for_tasks(spark, rejects, lambda rejects: rejects[1].rows)
+    groups = for_tasks(spark, rejects, lambda rejects: rejects[1].rows)
     files = [(f"{folder}/part-{number:05d}.parquet", group) for number, group in enumerate(groups)]
     run_tasks(spark, files, lambda file: write_quarantine(*file))
 
@@ -175,7 +171,7 @@ def _write_editions(
         credits = _in_files(spark, params, files, "credits", credited)
     folders = EditionFolders(params.output, credits, superseded)
     largest_first = sorted(files, key=lambda file: -file.rows)
-    groups = _for_tasks(spark, largest_first, lambda file: file.rows)
+    groups = for_tasks(spark, largest_first, lambda file: file.rows)
     written = [*chain(*run_tasks(spark, groups, lambda files: write_editions(files, folders)))]
 
     rows_by_year = dict.fromkeys(params.years, 0)
@@ -188,11 +184,6 @@ def _write_editions(
         "missing_works": sum(rows_by_year.values()) - orphans - with_work,
         "redirected_works": _redirected(editions.newest, works),
     }
-
-
-def _for_tasks(spark: SparkSession, items: Sequence[Item], weigh: Callable[[Item], int]) -> list[list[Item]]:
-    tasks = _TASKS_PER_CORE * spark.sparkContext.defaultParallelism
-    return in_groups(items, weigh, sum(map(weigh, items)) // tasks)
 
 
 def _in_files(

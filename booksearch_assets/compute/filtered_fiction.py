@@ -3,36 +3,42 @@
 Each edition belongs to the year that the profile reads for it, and is kept or rejected in that year's counts. Where
 that is the year that the editions table is laid out by, only the years asked for are read.
 
-Belongs here: evaluating a profile as native Spark columns. Does not: what a profile asks for
-(`openlibrary.profiles`), which words speak for fiction (`openlibrary.subjects`).
+Tasks read files of the editions table and write files of the years by Arrow; of the wide columns only what is kept goes
+on.
+
+Belongs here: files, years and counts. Does not: how an edition is judged (`openlibrary.judging`), what a profile asks for
+(`openlibrary.profiles`).
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
 
-from booksearch_assets.compute.spark_tables import (
-    KEPT,
-    REJECTED,
-    configure,
-    delete_folder,
-    spark_schema,
-    write_years,
-)
-from booksearch_assets.openlibrary.profiles import FilterProfile, FilterReason, profile
-from booksearch_assets.openlibrary.subjects import BOUNDARY, SubjectRule
+from booksearch_assets.compute.spark_tables import KEPT, REJECTED, delete_folder
+from booksearch_assets.compute.spark_tasks import filesystem_of, for_tasks, run_tasks, whole_parquet
+from booksearch_assets.openlibrary.judging import columns_of, judge, united_subjects
+from booksearch_assets.openlibrary.profiles import FilterProfile, profile
 from booksearch_assets.tables.books import EDITIONS, FILTER_REJECTIONS, FILTERED_FICTION
 from booksearch_assets.tables.counts import Counts, StageReport
+from booksearch_assets.tables.parquet import writer_settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # The column that `compute.editions` lays its folders out by.
 _LAID_OUT_BY = "publish_year"
+_ROWS_AT_ONCE = 131_072
+_IS_KEPT = ""
+"""In the place of a reason, where figures are counted by it."""
 
 
 @dataclass(frozen=True)
@@ -57,95 +63,116 @@ class FilteredFictionParams:
         )
 
 
+@dataclass(frozen=True)
+class _File:
+    """A file of the editions table, from the folder of a year. It is only counted where it `is_counted_only`."""
+
+    uri: str
+    size: int
+    is_counted_only: bool
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The files that one task reads; `number` names what it writes."""
+
+    number: int
+    files: tuple[_File, ...]
+
+
 def run(spark: SparkSession, params: FilteredFictionParams) -> StageReport:
     """Filter the editions of `params.years`. Counts by year; the figure `outside` counts editions of no such year."""
     started = time.monotonic()
-    configure(spark)
-    delete_folder(spark, params.output)
     wanted = params.filter_profile
-    stored = spark.read.schema(spark_schema(EDITIONS.schema).add("year", "string")).parquet(params.editions)
-    total = stored.count()
-    editions = (
-        stored.where(F.col("year").isin(params.years)) if wanted.year_column == _LAID_OUT_BY else stored
-    )
-    judged = with_outcome(editions.drop("year"), wanted, params.dump_year)
-    rows = judged.withColumn("publish_year", F.col("year")).withColumn("year", F.col("year").cast("string"))
-    # Kept for the three actions below: the table is read, and the rules are evaluated, once.
-    rows = rows.where(F.col("year").isin(params.years)).select(*_columns()).persist()
-    try:
-        tally = rows.groupBy("year", "reason").count().collect()
-        write_years(rows.where("reason IS NULL"), FILTERED_FICTION, params.output, KEPT)
-        write_years(rows.where("reason IS NOT NULL"), FILTER_REJECTIONS, params.output, REJECTED)
-    finally:
-        rows.unpersist()
-    found: dict[str, dict[str | None, int]] = {year: {} for year in params.years}
-    for row in tally:
-        found[row["year"]][row["reason"]] = row["count"]
+    delete_folder(spark, params.output)
+    largest_first = sorted(_files(params), key=lambda file: (-file.size, file.uri))
+    groups = for_tasks(spark, largest_first, lambda file: file.size)
+    tasks = [_Task(number, tuple(files)) for number, files in enumerate(groups)]
+    answers = run_tasks(spark, tasks, lambda task: _filter(task, params, wanted))
+
+    found: dict[str, Counter[str]] = {year: Counter() for year in params.years}
+    for answer in answers:
+        for year, reasons in answer["years"].items():
+            found[year].update(reasons)
     counts = {year: _counts(reasons) for year, reasons in found.items()}
-    outside = total - Counts.total(counts.values()).rows_in
+    outside = sum(answer["rows"] for answer in answers) - Counts.total(counts.values()).rows_in
     return StageReport(counts, time.monotonic() - started, {"profile": wanted.name, "outside": outside})
 
 
-def with_outcome(editions: DataFrame, profile: FilterProfile, dump_year: int) -> DataFrame:
-    """`editions` (columns of EDITIONS) with the columns year, pages, subjects, fiction_rule and reason.
+def _files(params: FilteredFictionParams) -> Iterator[_File]:
+    """The files of the table. What starts with an underscore or a dot is no data."""
+    filesystem, place = filesystem_of(params.editions)
+    unread = params.filter_profile.year_column == _LAID_OUT_BY
+    for info in filesystem.get_file_info(pafs.FileSelector(place, recursive=True)):
+        path = info.path[len(place) + 1 :]
+        parts = path.split("/")
+        if info.is_file and path.endswith(".parquet") and not any(part[0] in "_." for part in parts):
+            year = parts[0].removeprefix("year=")
+            yield _File(f"{params.editions}/{path}", info.size, unread and year not in params.years)
 
-    `year` and `pages` follow the profile; `subjects` is the union of the work's and the edition's; `reason` is the
-    first `FilterReason` that applies, null where the edition is kept.
+
+def _filter(task: _Task, params: FilteredFictionParams, wanted: FilterProfile) -> dict[str, Any]:
+    """Judge the editions of some files, and write those of the years asked for.
+
+    Returns how many `rows` the files have, and how many of each of the `years` have which reason, "" where they are kept.
     """
-    headings = F.concat(*profile.subject_columns)
-    editions = (
-        editions.withColumn("year", F.col(profile.year_column))
-        .withColumn("pages", F.col(profile.pages_column))
-        .withColumn("subjects", F.array_union("work_subjects", "edition_subjects"))
-        .withColumn("_headings", _searchable(headings))
-    )
-    rules = [F.when(_fires(rule), rule.name) for rule in profile.fiction_rules]
-    editions = editions.withColumn("fiction_rule", F.coalesce(*rules))
-    return editions.withColumn("reason", _reason(profile, dump_year, F.size(headings))).drop("_headings")
+    rows = 0
+    found: dict[tuple[str, str], list[pa.Table]] = defaultdict(list)
+    reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    for file in task.files:
+        filesystem, place = filesystem_of(file.uri)
+        parquet = pq.ParquetFile(place, filesystem=filesystem)
+        rows += parquet.metadata.num_rows
+        if file.is_counted_only:
+            continue
+        for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=_needed(wanted), use_threads=False):
+            editions = pa.Table.from_batches([batch])
+            outcome = judge(editions, wanted, params.dump_year)
+            for year in _years(outcome, params.years):
+                of_year = pc.equal(outcome["year"], int(year))
+                kept = pc.and_(of_year, outcome["reason"].is_null())
+                dropped = pc.and_(of_year, outcome["reason"].is_valid())
+                found[year, KEPT].append(_kept(editions.filter(kept), outcome.filter(kept)))
+                found[year, REJECTED].append(_rejected(editions.filter(dropped), outcome.filter(dropped)))
+                counted = pc.fill_null(outcome.filter(of_year)["reason"], _IS_KEPT).value_counts()
+                reasons[year].update({count["values"]: count["counts"] for count in counted.to_pylist()})
+    for (year, name), tables in found.items():
+        if any(map(len, tables)):
+            uri = f"{params.output}/year={year}/{name}/part-{task.number:05d}.parquet"
+            with whole_parquet(uri, tables[0].schema, **writer_settings(tables[0].schema)) as writer:
+                writer.write_table(pa.concat_tables(tables), _ROWS_AT_ONCE)
+    return {"rows": rows, "years": reasons}
 
 
-def _reason(profile: FilterProfile, dump_year: int, heading_count: Column) -> Column:
-    first_year, last_year = profile.years(dump_year)
-    languages, pages, year = F.col("languages"), F.col("pages"), F.col("year")
-    tests: list[tuple[FilterReason, Column]] = [
-        (FilterReason.NO_LANGUAGE, F.size(languages) == 0),
-        (FilterReason.NOT_ENGLISH, ~F.array_contains(languages, profile.language)),
-        (FilterReason.NO_SUBJECTS, heading_count == 0),
-        *((FilterReason(rule.name), _fires(rule)) for rule in profile.excluding_rules),
-        (FilterReason.NOT_FICTION, F.col("fiction_rule").isNull()),
-        (FilterReason.NO_PAGES, pages.isNull()),
-        (FilterReason.TOO_SHORT, pages < profile.min_pages),
-        (FilterReason.NO_YEAR, year.isNull()),
-        (FilterReason.TOO_OLD, year < first_year),
-    ]
-    if last_year is not None:
-        tests.append((FilterReason.IN_THE_FUTURE, year > last_year))
-    return F.coalesce(*(F.when(test, reason.value) for reason, test in tests))
+def _needed(wanted: FilterProfile) -> list[str]:
+    """The columns of EDITIONS that are judged by, or kept."""
+    needed = {*columns_of(wanted), *FILTERED_FICTION.column_names, "work_subjects", "edition_subjects"}
+    return [name for name in EDITIONS.column_names if name in needed]
 
 
-def _searchable(headings: Column) -> Column:
-    """The headings as one text, a BOUNDARY around each: lower case, plain apostrophes, no full stop at the end.
-
-    A search in one text compiles to a few instructions; a lambda over an array of headings is interpreted.
-    """
-    text = F.concat(F.lit(BOUNDARY), F.lower(F.array_join(headings, BOUNDARY)), F.lit(BOUNDARY))
-    return F.replace(F.translate(text, "\u2019", "'"), F.lit(f".{BOUNDARY}"), F.lit(BOUNDARY))
+def _years(outcome: pa.Table, years: Sequence[str]) -> list[str]:
+    """Those of `years` that any row belongs to."""
+    return sorted({str(year) for year in outcome["year"].unique().to_pylist()}.intersection(years))
 
 
-def _fires(rule: SubjectRule) -> Column:
-    return reduce(or_, (F.col("_headings").contains(needle) for needle in rule.needles()))
+def _kept(editions: pa.Table, outcome: pa.Table) -> pa.Table:
+    found = {
+        "publish_year": outcome["year"],
+        "pages": outcome["pages"],
+        "subjects": united_subjects(editions),
+        "fiction_rule": outcome["fiction_rule"],
+    }
+    columns = {
+        name: found[name] if name in found else editions[name] for name in FILTERED_FICTION.column_names
+    }
+    return pa.table(columns, FILTERED_FICTION.schema)
 
 
-def _columns() -> list[Column]:
-    """What is written: every column of a kept row, and of a rejected one its key alone."""
-    narrow = ("year", "reason", *FILTER_REJECTIONS.key)
-    wide = [name for name in FILTERED_FICTION.column_names if name not in narrow]
-    return [
-        *map(F.col, narrow),
-        *(F.when(F.col("reason").isNull(), F.col(name)).alias(name) for name in wide),
-    ]
+def _rejected(editions: pa.Table, outcome: pa.Table) -> pa.Table:
+    [key] = FILTER_REJECTIONS.key
+    return pa.table({key: editions[key], "reason": outcome["reason"]}, FILTER_REJECTIONS.schema)
 
 
-def _counts(reasons: dict[str | None, int]) -> Counts:
-    rejected = {reason: count for reason, count in reasons.items() if reason is not None}
-    return Counts(sum(reasons.values()), reasons.get(None, 0), rejected)
+def _counts(reasons: Counter[str]) -> Counts:
+    rejected = {reason: count for reason, count in reasons.items() if reason != _IS_KEPT}
+    return Counts(reasons.total(), reasons[_IS_KEPT], rejected)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+_TASKS_PER_CORE = 4
 _ANSWERS = pa.schema([("answer", pa.string())])
 
 
@@ -68,6 +69,12 @@ def in_groups(items: Iterable[Item], weigh: Callable[[Item], int], most: int) ->
         groups[-1].append(item)
         room -= weight
     return groups
+
+
+def for_tasks(spark: SparkSession, items: Sequence[Item], weigh: Callable[[Item], int]) -> list[list[Item]]:
+    """`items` in groups for `run_tasks`: some for each core, in each of which are many small items or one large one."""
+    tasks = _TASKS_PER_CORE * spark.sparkContext.defaultParallelism
+    return in_groups(items, weigh, sum(map(weigh, items)) // tasks)
 
 
 @contextmanager
