@@ -136,7 +136,7 @@ def subjects(*headings: str) -> dict[str, Any]:
 
 
 # (change to a good edition, reason or None by `article`, and by `default`)
-CASES = [
+CASES: list[tuple[dict[str, Any], str | None, str | None]] = [
     ({}, None, None),
     ({"languages": []}, "no_language", "no_language"),
     ({"languages": ["fre"]}, "not_english", "not_english"),
