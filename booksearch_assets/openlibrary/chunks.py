@@ -3,7 +3,7 @@
 Runs in Spark's Python workers and in any plain process alike.
 
 Belongs here: reading a chunk, the columns of parsed lines, batches of bounded size. Does not: fields
-(`records`), joins and duplicates (`compute.editions`), landing (`compute.landing`).
+(`strict`, `records`), joins and duplicates (`compute.editions`), landing (`compute.landing`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from isal import igzip
 from isal.igzip_lib import IsalError
 
 from booksearch_assets.openlibrary import strict
+from booksearch_assets.openlibrary.columns import TEXTS
 from booksearch_assets.openlibrary.dates import first_four_digits, publish_year
 from booksearch_assets.openlibrary.pagination import largest_number
 from booksearch_assets.openlibrary.records import (
@@ -33,6 +35,7 @@ from booksearch_assets.openlibrary.records import (
     parse_edition,
     parse_work,
 )
+from booksearch_assets.openlibrary.strict import UsualShape
 
 BATCH_ROWS = 10_000
 # A line may have megabytes: rows alone would not bound a batch.
@@ -54,9 +57,8 @@ class DamagedChunk(Exception):
     """A landed chunk is not the gzip file that was landed."""
 
 
-_TEXTS = pa.list_(pa.string())
 _LINE = [("chunk", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("raw", pa.binary())]
-_RECORD = [("revision", pa.int32()), ("last_modified", pa.string())]
+_RECORD = [("key", pa.string()), ("revision", pa.int32()), ("last_modified", pa.string())]
 
 
 def _parsed(*columns: tuple[str, pa.DataType]) -> pa.Schema:
@@ -67,16 +69,18 @@ def _parsed(*columns: tuple[str, pa.DataType]) -> pa.Schema:
 class Parsing:
     """How the lines of one source are parsed.
 
-    `row` makes, from a line and the year of the dump, the columns of `schema` after the first four; these say where
-    the line is, and, for a reject alone, why and what it was.
+    The first four columns of `schema` say where a line is, and, for a reject alone, why and what it was. The others
+    are made by `usual`, many lines at once, of the lines that it reads, and by `row`, which knows the year of the dump
+    too, of each of the rest.
     """
 
     schema: pa.Schema
+    usual: UsualShape[Any]
     row: Callable[[bytes, int], Row | Rejected]
 
 
 def _edition_row(line: bytes, dump_year: int) -> Row | Rejected:
-    record = strict.read_edition(line) or parse_edition(line)
+    record = parse_edition(line)
     if not isinstance(record, EditionRecord):
         return record
     # fmt: off
@@ -93,7 +97,7 @@ def _edition_row(line: bytes, dump_year: int) -> Row | Rejected:
 
 
 def _work_row(line: bytes, dump_year: int) -> Row | Rejected:
-    match strict.read_work(line) or parse_work(line):
+    match parse_work(line):
         case WorkRecord(key, revision, last_modified, subjects, author_keys):
             return key, revision, last_modified, None, subjects, author_keys
         case RedirectRecord(key, revision, last_modified, location):
@@ -116,37 +120,40 @@ PARSINGS = {
     Source.EDITIONS: Parsing(
         _parsed(
             ("edition_key", pa.string()),
-            *_RECORD,
+            *_RECORD[1:],
             ("work_reference", pa.string()),
-            ("author_keys", _TEXTS),
+            ("author_keys", TEXTS),
             ("title", pa.string()),
             ("subtitle", pa.string()),
-            ("languages", _TEXTS),
-            ("edition_subjects", _TEXTS),
-            ("genres", _TEXTS),
+            ("languages", TEXTS),
+            ("edition_subjects", TEXTS),
+            ("genres", TEXTS),
             ("publish_date", pa.string()),
             ("publish_year", pa.int32()),
             ("first_four_digits", pa.int32()),
             ("pages", pa.int32()),
             ("number_of_pages", pa.int32()),
-            ("isbn_10", _TEXTS),
-            ("isbn_13", _TEXTS),
+            ("isbn_10", TEXTS),
+            ("isbn_13", TEXTS),
             ("cover_id", pa.int64()),
         ),
+        strict.EDITIONS,
         _edition_row,
     ),
     Source.WORKS: Parsing(
         _parsed(
-            ("key", pa.string()),
             *_RECORD,
             ("location", pa.string()),
-            ("subjects", _TEXTS),
-            ("author_keys", _TEXTS),
+            ("subjects", TEXTS),
+            ("author_keys", TEXTS),
         ),
+        strict.WORKS,
         _work_row,
     ),
     Source.AUTHORS: Parsing(
-        _parsed(("key", pa.string()), *_RECORD, ("location", pa.string()), ("name", pa.string())), _author_row
+        _parsed(*_RECORD, ("location", pa.string()), ("name", pa.string())),
+        strict.AUTHORS,
+        _author_row,
     ),
 }
 
@@ -172,34 +179,50 @@ def read_lines(uri: str) -> Iterator[bytes]:
 
 def parse_chunk(uri: str, source: Source, dump_year: int) -> Iterator[pa.RecordBatch]:
     """The parsed lines of a chunk, in order, as batches of `PARSINGS[source].schema`. Raises `DamagedChunk`."""
-    parsing = PARSINGS[source]
     name = uri.rpartition("/")[2]
     lines = enumerate(read_lines(uri), 1)
-    while rows := _read_rows(name, lines, parsing, dump_year):
-        yield _batch(rows, parsing.schema)
+    while batch := _read_batch(name, lines, PARSINGS[source], dump_year):
+        yield batch
 
 
-def _read_rows(name: str, lines: Iterator[tuple[int, bytes]], parsing: Parsing, dump_year: int) -> list[Row]:
-    """The rows of one batch; none at the end of the chunk."""
-    blank = (None,) * (len(parsing.schema) - len(_LINE))
-    rows: list[Row] = []
+def _read_batch(
+    name: str, lines: Iterator[tuple[int, bytes]], parsing: Parsing, dump_year: int
+) -> pa.RecordBatch | None:
+    """The next lines of a chunk; None at its end."""
+    usual, others = [], []
+    numbers: list[int] = []
     size = 0
     with _without_cycle_collection():
-        for number, line in lines:
-            row = parsing.row(line, dump_year)
-            if isinstance(row, Rejected):
-                rows.append((name, number, row.reason.value, line.rstrip(b"\r\n"), *blank))
+        for number, line in islice(lines, BATCH_ROWS):
+            read = parsing.usual.read(line)
+            if read:
+                usual.append(read)
+                numbers.append(number)
             else:
-                rows.append((name, number, None, None, *row))
+                others.append(_other_row(name, number, line, parsing, dump_year))
             size += len(line)
-            if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
+            if size >= BATCH_BYTES:
                 break
-    return rows
+        batches = [_batch_of_rows(others, parsing.schema)] if others else []
+        if usual:
+            columns = parsing.usual.columns(usual, dump_year)
+            batches.append(_batch_of_columns(name, numbers, columns, parsing.schema))
+    if len(batches) == 2:
+        return pa.concat_batches(batches).sort_by("line")
+    return batches[0] if batches else None
+
+
+def _other_row(name: str, number: int, line: bytes, parsing: Parsing, dump_year: int) -> Row:
+    row = parsing.row(line, dump_year)
+    if isinstance(row, Rejected):
+        blank = (None,) * (len(parsing.schema) - len(_LINE))
+        return name, number, row.reason.value, line.rstrip(b"\r\n"), *blank
+    return name, number, None, None, *row
 
 
 @contextmanager
 def _without_cycle_collection() -> Iterator[None]:
-    """Rows hold no cycles; the collector would walk a batch's lists over and over, for a third of the time."""
+    """Records hold no cycles; the collector would walk a batch's lists over and over, for a third of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -209,11 +232,22 @@ def _without_cycle_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _batch(rows: list[Row], schema: pa.Schema) -> pa.RecordBatch:
+def _batch_of_rows(rows: list[Row], schema: pa.Schema) -> pa.RecordBatch:
     columns = [
         pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _batch_of_columns(
+    name: str, numbers: list[int], columns: dict[str, pa.Array], schema: pa.Schema
+) -> pa.RecordBatch:
+    nothing = pa.nulls(len(numbers))
+    line = {"chunk": pa.repeat(name, len(numbers)), "line": pa.array(numbers, pa.int64())}
+    return pa.RecordBatch.from_pydict(
+        line | {"reason": nothing.cast(pa.string()), "raw": nothing.cast(pa.binary())} | columns,
+        schema=schema,
+    )
 
 
 def _place(uri: str) -> tuple[pafs.FileSystem, str]:

@@ -121,8 +121,8 @@ def parse_edition(line: bytes) -> EditionRecord | Rejected:
         publish_date=_text(get("publish_date")),
         number_of_pages=_positive(get("number_of_pages"), INT32_MAX),
         pagination=_folded(get("pagination")),
-        isbn_10=isbns(get("isbn_10")),
-        isbn_13=isbns(get("isbn_13")),
+        isbn_10=_isbns(get("isbn_10")),
+        isbn_13=_isbns(get("isbn_13")),
         cover_id=_first_positive(get("covers"), INT64_MAX),
     )
 
@@ -278,7 +278,7 @@ def _texts(value: Any) -> list[str]:
     return [text for text in map(_folded, _items(value)) if text]
 
 
-def isbns(value: Any) -> list[str]:
+def _isbns(value: Any) -> list[str]:
     """The numbers of a list, or of a single text, bare of hyphens and spaces."""
     if isinstance(value, list):
         try:

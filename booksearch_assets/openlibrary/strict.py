@@ -1,28 +1,41 @@
-"""Records in the shape that Open Library writes today, read in half the time that `records` takes for any shape.
+"""Records in the shape that Open Library writes today, read in a fraction of the time that `records` takes for any shape.
 
-JSON is decoded straight into typed structs that have the fields somebody reads; the rest is skipped. A line that
-deviates in any way is left to `records`, which says what its fields mean: where both read a line, they agree.
+The head of a line is matched as a whole, and JSON is decoded straight into typed structs that have the fields somebody
+reads; the rest is skipped. What the fields mean is then said column by column, for a batch at once. A line that deviates
+in any way is left to `records`, which says what its fields mean: where both read a line, they agree.
 
-Belongs here: the usual shape, and nothing that has to be decided. Does not: other shapes, rejects (`records`).
+Belongs here: the usual shape, and nothing that has to be decided. Does not: other shapes, rejects (`records`), how a
+column is made of many values (`columns`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from booksearch_assets.openlibrary.records import (
-    INT32_MAX,
-    INT64_MAX,
-    SAFE_DIGITS,
-    EditionRecord,
-    WorkRecord,
+from booksearch_assets.openlibrary.columns import (
+    first_of_each,
+    folded,
     isbns,
+    lists,
+    lists_between,
+    numbers_in,
+    stripped,
 )
+from booksearch_assets.openlibrary.dates import first_four_digits, publish_year
+from booksearch_assets.openlibrary.pagination import largest_number
+from booksearch_assets.openlibrary.records import INT32_MAX, INT64_MAX, SAFE_DIGITS
 
-Shape = TypeVar("Shape")
+Fields = TypeVar("Fields", bound=msgspec.Struct)
+UsualLine = tuple[bytes, bytes, bytes, Fields]
+Values = Mapping[str, Sequence[Any]]
+Columns = dict[str, pa.Array]
 
 
 class _Reference(msgspec.Struct, gc=False):
@@ -55,79 +68,118 @@ class _Work(msgspec.Struct, gc=False):
     authors: list[_Role] | None = None
 
 
-_decode_edition = msgspec.json.Decoder(_Edition).decode
-_decode_work = msgspec.json.Decoder(_Work).decode
+class _Author(msgspec.Struct, gc=False):
+    name: str | None = None
+    personal_name: str | None = None
 
 
-def read_edition(line: bytes) -> EditionRecord | None:
-    """The edition in a line of the usual shape; None says no more than that `records.parse_edition` has to read it."""
-    read = _read(line, b"/type/edition", _decode_edition)
-    if read is None:
-        return None
-    key, revision, last_modified, edition = read
-    pages, works = edition.number_of_pages, _keys(edition.works)
-    return EditionRecord(
-        key,
-        revision,
-        last_modified,
-        _folded(edition.title),
-        _folded(edition.subtitle),
-        works[0] if works else None,
-        _keys(edition.authors),
-        _keys(edition.languages),
-        _texts(edition.subjects),
-        _texts(edition.genres),
-        edition.publish_date,
-        pages if pages is not None and 1 <= pages <= INT32_MAX else None,
-        _folded(edition.pagination),
-        isbns(edition.isbn_10) if edition.isbn_10 else [],
-        isbns(edition.isbn_13) if edition.isbn_13 else [],
-        _first_positive(edition.covers) if edition.covers else None,
-    )
+class UsualShape(Generic[Fields]):
+    """The lines of one type, `/type/<name>`, and the columns of what they hold.
+
+    `columns` makes the columns that are the type's own: from each field's values in many lines, and the year of the
+    dump. The keys of the lines go to the column `key`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fields: type[Fields],
+        columns: Callable[[Values, int], Columns],
+        key: str = "key",
+    ) -> None:
+        head = rf"/type/{name}\t(?:[^\t]*/)?([0-9A-Za-z]+)\t(?!0+\t)([0-9]{{1,{SAFE_DIGITS}}})\t([^\t]*)\t"
+        self._head = re.compile(head.encode()).match
+        self._decode = msgspec.json.Decoder(fields).decode
+        self._names = tuple(field.name for field in msgspec.structs.fields(fields))
+        self._columns = columns
+        self._key = key
+
+    def read(self, line: bytes) -> UsualLine[Fields] | None:
+        """Key, revision, time of the last change, and fields; None says no more than that `records` has to read it."""
+        head = self._head(line)
+        # Texts that nobody reads are skipped unseen: only ASCII is certain to be UTF-8.
+        if head is None or not line.isascii():
+            return None
+        key, revision, last_modified = head.groups()
+        try:
+            return key, revision, last_modified, self._decode(line[head.end() :])
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return None
+
+    def columns(self, lines: Sequence[UsualLine[Fields]], dump_year: int) -> Columns:
+        """The columns of `lines` that were read, by name; a line is at the same place in each of them."""
+        keys, revisions, times, records = zip(*lines, strict=True)
+        values = zip(*map(msgspec.structs.astuple, records), strict=True)
+        return {
+            self._key: pa.array(keys, pa.string()),
+            "revision": pa.array(map(int, revisions), pa.int32()),
+            "last_modified": pa.array(times, pa.string()),
+            **self._columns(dict(zip(self._names, values, strict=True)), dump_year),
+        }
 
 
-def read_work(line: bytes) -> WorkRecord | None:
-    """The work in a line of the usual shape; None says no more than that `records.parse_work` has to read it."""
-    read = _read(line, b"/type/work", _decode_work)
-    if read is None:
-        return None
-    key, revision, last_modified, work = read
-    authors = _keys([role.author for role in work.authors or ()])
-    return WorkRecord(key, revision, last_modified, _texts(work.subjects), authors)
+def _edition_columns(of: Values, dump_year: int) -> Columns:
+    dates = _texts(of["publish_date"])
+    numbers_of_pages = pa.array(map(_whole_pages, of["number_of_pages"]), pa.int32())
+    # White space ends a number however much there is of it: a pagination need not be folded.
+    largest_numbers = numbers_in(_texts(of["pagination"]), largest_number)
+    return {
+        "work_reference": first_of_each(_keys(of["works"])),
+        "author_keys": _keys(of["authors"]),
+        "title": folded(_texts(of["title"])),
+        "subtitle": folded(_texts(of["subtitle"])),
+        "languages": _keys(of["languages"]),
+        "edition_subjects": lists(of["subjects"], folded),
+        "genres": lists(of["genres"], folded),
+        "publish_date": dates,
+        "publish_year": numbers_in(dates, lambda date: publish_year(date, dump_year)),
+        "first_four_digits": numbers_in(dates, first_four_digits),
+        "pages": pc.coalesce(numbers_of_pages, largest_numbers),
+        "number_of_pages": numbers_of_pages,
+        "isbn_10": lists(of["isbn_10"], isbns),
+        "isbn_13": lists(of["isbn_13"], isbns),
+        "cover_id": pa.array(map(_first_positive, of["covers"]), pa.int64()),
+    }
 
 
-def _read(line: bytes, type_: bytes, decode: Callable[[bytes], Shape]) -> tuple[str, int, str, Shape] | None:
-    """Key, revision, time of the last change, and fields."""
-    parts = line.split(b"\t", 4)
-    # Texts that nobody reads are skipped unseen: only ASCII is certain to be UTF-8.
-    if len(parts) < 5 or parts[0] != type_ or not line.isascii():
-        return None
-    _, path, digits, last_modified, payload = parts
-    key = path[path.rfind(b"/") + 1 :].decode()
-    if not (key.isalnum() and digits.isdigit() and len(digits) <= SAFE_DIGITS and int(digits)):
-        return None
-    try:
-        return key, int(digits), last_modified.decode(), decode(payload)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
+def _work_columns(of: Values, dump_year: int) -> Columns:
+    authors = [roles and [role.author for role in roles] for roles in of["authors"]]
+    return {
+        "location": pa.nulls(len(authors), pa.string()),
+        "subjects": lists(of["subjects"], folded),
+        "author_keys": _keys(authors),
+    }
 
 
-def _folded(text: str | None) -> str | None:
-    return " ".join(text.split()) or None if text else None
+def _author_columns(of: Values, dump_year: int) -> Columns:
+    names = folded(_texts(of["name"]))
+    return {
+        "location": pa.nulls(len(names), pa.string()),
+        "name": pc.coalesce(names, folded(_texts(of["personal_name"]))),
+    }
 
 
-def _keys(references: list[_Reference] | None) -> list[str]:
-    if not references:
-        return []
-    return [key for reference in references if (key := reference.key.rpartition("/")[2].strip())]
+def _texts(values: Sequence[str | None]) -> pa.StringArray:
+    return pa.array(values, pa.string())
 
 
-def _texts(texts: list[str] | None) -> list[str]:
-    return [folded for text in texts if (folded := " ".join(text.split()))] if texts else []
+def _keys(references: Sequence[list[_Reference] | None]) -> pa.ListArray:
+    keys = [reference.key.rpartition("/")[2] for some in references if some for reference in some]
+    ends = np.cumsum([0, *[len(some) if some else 0 for some in references]], dtype=np.int32)
+    return lists_between(pa.array(ends), stripped(_texts(keys)))
 
 
-def _first_positive(numbers: list[int | None]) -> int | None:
-    for number in numbers:
+def _whole_pages(number: int | None) -> int | None:
+    return number if number is not None and 1 <= number <= INT32_MAX else None
+
+
+def _first_positive(numbers: list[int | None] | None) -> int | None:
+    for number in numbers or ():
         if number is not None and 0 < number <= INT64_MAX:
             return number
     return None
+
+
+EDITIONS = UsualShape("edition", _Edition, _edition_columns, key="edition_key")
+WORKS = UsualShape("work", _Work, _work_columns)
+AUTHORS = UsualShape("author", _Author, _author_columns)

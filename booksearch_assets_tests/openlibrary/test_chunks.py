@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from booksearch_assets.openlibrary import chunks
 from booksearch_assets.openlibrary.chunks import PARSINGS, DamagedChunk, Source, parse_chunk, read_lines
+from booksearch_assets.openlibrary.records import Rejected
+from booksearch_assets_tests.openlibrary.messy import author_line, edition_line, work_line
 
 LINE = b'/type/edition\t/books/OL%dM\t1\t2020-01-01T00:00:00.000000\t{"title": "A"}\n'
 
@@ -40,6 +44,34 @@ def test_rows_and_rejects_say_where_they_stand(tmp_path: Path) -> None:
         ("a chunk%20.txt.gz", 2, "too_few_fields", b"oops", None),
         ("a chunk%20.txt.gz", 3, None, None, "OL2M"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "line_of_number", "file"),
+    [
+        (Source.EDITIONS, edition_line, "editions.txt"),
+        (Source.WORKS, work_line, "works.txt"),
+        (Source.AUTHORS, author_line, "authors.txt"),
+    ],
+)
+def test_lines_of_any_shape_take_their_place(
+    source: Source, line_of_number: Callable[[int], bytes], file: str, real_data: Path, tmp_path: Path
+) -> None:
+    lines = (real_data / "openlibrary" / file).read_bytes().splitlines(keepends=True)
+    lines += [line_of_number(number) + b"\n" for number in range(1000)]
+    Random(7).shuffle(lines)
+    parsing = PARSINGS[source]
+    assert 0.2 < sum(parsing.usual.read(line) is not None for line in lines) / len(lines) < 0.9
+    (batch,) = parse_chunk(chunk(tmp_path, b"".join(lines)), source, 2026)
+    batch.validate(full=True)
+    blank = (None,) * (len(parsing.schema) - 4)
+    for number, (line, parsed) in enumerate(zip(lines, batch.to_pylist(), strict=True), 1):
+        row = parsing.row(line, 2026)
+        if isinstance(row, Rejected):
+            expected = (row.reason, line.rstrip(b"\r\n"), *blank)
+        else:
+            expected = (None, None, *row)
+        assert tuple(parsed.values()) == ("a chunk%20.txt.gz", number, *expected)
 
 
 def test_batches_are_bounded_in_rows_and_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

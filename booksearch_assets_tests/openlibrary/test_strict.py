@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booksearch_assets.openlibrary.records import parse_edition, parse_work
-from booksearch_assets.openlibrary.strict import read_edition, read_work
-from booksearch_assets_tests.openlibrary.messy import edition_line
+from booksearch_assets.openlibrary.chunks import PARSINGS, Parsing
+from booksearch_assets_tests.openlibrary.messy import author_line, edition_line, work_line
 
 USUAL = {
     "title": " The\tKeeper ",
@@ -35,6 +35,7 @@ WORK = {
     "subjects": ["One ", ""],
     "authors": [{"type": {"key": "/type/author_role"}, "author": {"key": "/authors/OL1A"}}],
 }
+AUTHOR = {"name": " A.  B. ", "personal_name": "C."}
 UNUSUAL: list[dict[str, Any]] = [
     {"title": {"type": "/type/text", "value": "A"}},
     {"title": 1984},
@@ -46,6 +47,20 @@ UNUSUAL: list[dict[str, Any]] = [
     {"isbn_10": [9780801421051]},
     {"subjects": "Fiction"},
 ]
+TEXT = st.text(st.sampled_from("ab12 -/\t\u00a0\u0661"), max_size=6)
+TEXTS = st.none() | TEXT
+LISTS = st.none() | st.lists(TEXT)
+REFERENCES = st.none() | st.lists(st.fixed_dictionaries({"key": TEXT}))
+USUAL_FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(["title", "subtitle", "publish_date", "pagination"], TEXTS),
+        **dict.fromkeys(["works", "authors", "languages"], REFERENCES),
+        **dict.fromkeys(["subjects", "genres", "isbn_10", "isbn_13"], LISTS),
+        "number_of_pages": st.none() | st.integers(-1, 2**31),
+        "covers": st.none() | st.lists(st.none() | st.integers(-1, 2**64)),
+    },
+)
 
 
 def line_of(
@@ -56,15 +71,24 @@ def line_of(
 
 def assert_agrees(line: bytes) -> bool:
     """Whether `line` was read; it is of another shape if not."""
-    edition, work = read_edition(line), read_work(line)
-    assert edition is None or edition == parse_edition(line)
-    assert work is None or work == parse_work(line)
-    return edition is not None or work is not None
+    return any(_is_read_and_agrees(line, parsing) for parsing in PARSINGS.values())
+
+
+def _is_read_and_agrees(line: bytes, parsing: Parsing) -> bool:
+    read = parsing.usual.read(line)
+    if read is None:
+        return False
+    columns = {name: column.to_pylist() for name, column in parsing.usual.columns([read], 2026).items()}
+    names = parsing.schema.names[-len(columns) :]
+    row = parsing.row(line, 2026)
+    assert columns == {name: [value] for name, value in zip(names, row, strict=True)}
+    return True
 
 
 def test_the_usual_shape_is_read() -> None:
     assert assert_agrees(line_of(USUAL))
     assert assert_agrees(line_of(WORK, "work", "/works/OL1W"))
+    assert assert_agrees(line_of(AUTHOR, "author", "/authors/OL1A"))
 
 
 @pytest.mark.parametrize("fields", UNUSUAL, ids=json.dumps)
@@ -93,13 +117,24 @@ def test_what_is_no_usual_line_is_left_too(line: bytes) -> None:
     assert not assert_agrees(line)
 
 
-@given(st.integers(0, 2**62))
-def test_agrees_on_messy_lines(number: int) -> None:
-    assert_agrees(edition_line(number))
+@given(st.sampled_from([edition_line, work_line, author_line]), st.integers(0, 2**62))
+def test_agrees_on_messy_lines(line_of_number: Callable[[int], bytes], number: int) -> None:
+    assert_agrees(line_of_number(number))
+
+
+@given(USUAL_FIELDS)
+def test_reads_all_that_its_fields_may_hold(fields: dict[str, Any]) -> None:
+    assert assert_agrees(line_of(fields))
 
 
 @given(
-    st.sampled_from([line_of(USUAL), line_of(WORK, "work", "/works/OL1W")]),
+    st.sampled_from(
+        [
+            line_of(USUAL),
+            line_of(WORK, "work", "/works/OL1W"),
+            line_of(AUTHOR, "author", "/authors/OL1A"),
+        ]
+    ),
     st.lists(
         st.tuples(
             st.integers(0, 700), st.integers(0, 12), st.text(string.printable + "\x00\x1f", max_size=3)
@@ -115,6 +150,6 @@ def test_agrees_on_damaged_lines(line: bytes, damages: list[tuple[int, int, str]
 
 
 def test_reads_nearly_all_real_lines(real_data: Path) -> None:
-    for file, usual in {"editions.txt": 1.0, "works.txt": 0.9}.items():
+    for file, usual in {"editions.txt": 1.0, "works.txt": 0.9, "authors.txt": 0.9}.items():
         lines = (real_data / "openlibrary" / file).read_bytes().splitlines(keepends=True)
         assert sum(map(assert_agrees, lines)) / len(lines) >= usual
