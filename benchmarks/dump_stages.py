@@ -26,6 +26,11 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
         type=int,
         help=f"Text of the editions dump; the largest of `growth` by default. Its bars are for {_BARS_FROM_MB:,}.",
     )
+    parser.add_argument(
+        "--dump-prototype-alone",
+        action="store_true",
+        help="Of the peers of a large dump only the one that has a bar: the others take ten minutes at 5,000.",
+    )
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
@@ -72,16 +77,16 @@ def _large(options: argparse.Namespace, editions: str, at: str) -> Iterator[Row]
     """In a process of its own each time, whose start and the JVM's count."""
     limit, landing = _landing(options, editions, at)
     given, made = {"editions": editions}, str(options.scratch / "made")
-    measured = compare(
-        [
-            Contestant("ours", dump_contestants.ours, given | {"keep_in": made}),
-            Contestant("prototype", dump_contestants.prototype, given),
+    contestants = [
+        Contestant("ours", dump_contestants.ours, given | {"keep_in": made}),
+        Contestant("prototype", dump_contestants.prototype, given),
+    ]
+    if not options.dump_prototype_alone:
+        contestants += [
             Contestant("row at a time", dump_contestants.row_at_a_time, given),
             *_queries(editions),
-        ],
-        options.repetitions,
-        timeout=_PATIENCE,
-    )
+        ]
+    measured = compare(contestants, options.repetitions, timeout=_PATIENCE)
     ours = measured["ours"]
     yield faster(
         f"dump to filtered fiction, {at}",
@@ -92,8 +97,9 @@ def _large(options: argparse.Namespace, editions: str, at: str) -> Iterator[Row]
         note=_KEEPS,
     )
     yield _memory(f"its peak memory in GB, {at}", ours)
-    yield faster(f"dump to filtered fiction, {at}", ours, measured["row at a time"], limit_seconds=limit)
-    yield from _beside_queries(measured, at, limit)
+    if not options.dump_prototype_alone:
+        yield faster(f"dump to filtered fiction, {at}", ours, measured["row at a time"], limit_seconds=limit)
+        yield from _beside_queries(measured, at, limit)
     yield landing
     again = compare(
         [Contestant("ours", dump_contestants.filter_again, {"folder": made})], options.repetitions
