@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def test_groups_hold_every_item_once_in_order_and_no_more_than_they_may(sizes: l
     groups = in_groups(sizes, lambda size: size, most)
     assert [size for group in groups for size in group] == sizes
     assert all(groups)
-    for group, following in zip(groups, groups[1:], strict=False):
+    for group, following in pairwise(groups):
         assert sum(group) <= most or len(group) == 1 or sum(group[1:]) == 0
         assert sum(group) + following[0] > most
 
@@ -71,8 +72,7 @@ def test_a_write_that_is_cut_short_leaves_the_file_of_before(tmp_path: Path) -> 
     file = tmp_path / "rows.parquet"
     with whole_parquet(str(file), ROWS.schema) as writer:
         writer.write_table(ROWS)
-    with pytest.raises(OSError, match="full"), whole_parquet(str(file), ROWS.schema) as writer:
-        writer.write_table(ROWS)
-        raise OSError("the disk is full")
+    with pytest.raises(pa.ArrowInvalid), whole_parquet(str(file), ROWS.schema) as writer:
+        writer.write_table(pa.table({"n": ["no number"]}).cast(ROWS.schema))
     assert pq.read_table(file).equals(ROWS)
     assert all(path.name.startswith(".") for path in tmp_path.iterdir() if path != file)
