@@ -111,9 +111,9 @@ class UsualShape(Generic[Fields]):
         keys, revisions, times, records = zip(*lines, strict=True)
         values = zip(*map(msgspec.structs.astuple, records), strict=True)
         return {
-            self._key: pa.array(keys, pa.string()),
-            "revision": pa.array(map(int, revisions), pa.int32()),
-            "last_modified": pa.array(times, pa.string()),
+            self._key: _texts(keys),
+            "revision": _texts(revisions).cast(pa.int32()),
+            "last_modified": _texts(times),
             **self._columns(dict(zip(self._names, values, strict=True)), dump_year),
         }
 
@@ -159,7 +159,7 @@ def _author_columns(of: Values, dump_year: int) -> Columns:
     }
 
 
-def _texts(values: Sequence[str | None]) -> pa.StringArray:
+def _texts(values: Sequence[str | bytes | None]) -> pa.StringArray:
     return pa.array(values, pa.string())
 
 
