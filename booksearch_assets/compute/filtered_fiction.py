@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 # The column that `compute.editions` lays its folders out by.
 _LAID_OUT_BY = "publish_year"
 _ROWS_AT_ONCE = 131_072
+# What a file weighs of which only the rows are counted: a request or two, and next to no work.
+_FOOTER_BYTES = 1 << 20
 _IS_KEPT = ""
 """In the place of a reason, where figures are counted by it."""
 
@@ -71,6 +74,11 @@ class _File:
     size: int
     is_counted_only: bool
 
+    @property
+    def weight(self) -> int:
+        """About the bytes that are judged."""
+        return min(self.size, _FOOTER_BYTES) if self.is_counted_only else self.size
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -85,8 +93,8 @@ def run(spark: SparkSession, params: FilteredFictionParams) -> StageReport:
     started = time.monotonic()
     wanted = params.filter_profile
     delete_folder(spark, params.output)
-    largest_first = sorted(_files(params), key=lambda file: (-file.size, file.uri))
-    groups = for_tasks(spark, largest_first, lambda file: file.size)
+    largest_first = sorted(_files(params), key=lambda file: (-file.weight, file.uri))
+    groups = for_tasks(spark, largest_first, lambda file: file.weight)
     tasks = [_Task(number, tuple(files)) for number, files in enumerate(groups)]
     answers = run_tasks(spark, tasks, lambda task: _filter(task, params, wanted))
 
@@ -117,31 +125,57 @@ def _filter(task: _Task, params: FilteredFictionParams, wanted: FilterProfile) -
     Returns how many `rows` the files have, and how many of each of the `years` have which reason, "" where they are kept.
     """
     rows = 0
-    found: dict[tuple[str, str], list[pa.Table]] = defaultdict(list)
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
-    for file in task.files:
-        filesystem, place = filesystem_of(file.uri)
-        parquet = pq.ParquetFile(place, filesystem=filesystem)
-        rows += parquet.metadata.num_rows
-        if file.is_counted_only:
-            continue
-        for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=_needed(wanted), use_threads=False):
-            editions = pa.Table.from_batches([batch])
-            outcome = judge(editions, wanted, params.dump_year)
-            for year in _years(outcome, params.years):
-                of_year = pc.equal(outcome["year"], int(year))
-                kept = pc.and_(of_year, outcome["reason"].is_null())
-                dropped = pc.and_(of_year, outcome["reason"].is_valid())
-                found[year, KEPT].append(_kept(editions.filter(kept), outcome.filter(kept)))
-                found[year, REJECTED].append(_rejected(editions.filter(dropped), outcome.filter(dropped)))
-                counted = pc.fill_null(outcome.filter(of_year)["reason"], _IS_KEPT).value_counts()
-                reasons[year].update({count["values"]: count["counts"] for count in counted.to_pylist()})
-    for (year, name), tables in found.items():
-        if any(map(len, tables)):
-            uri = f"{params.output}/year={year}/{name}/part-{task.number:05d}.parquet"
-            with whole_parquet(uri, tables[0].schema, **writer_settings(tables[0].schema)) as writer:
-                writer.write_table(pa.concat_tables(tables), _ROWS_AT_ONCE)
+    with ExitStack() as unfinished:
+        written = _Written(params.output, task.number, unfinished)
+        for file in task.files:
+            filesystem, place = filesystem_of(file.uri)
+            parquet = pq.ParquetFile(place, filesystem=filesystem)
+            rows += parquet.metadata.num_rows
+            if file.is_counted_only:
+                continue
+            for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=_needed(wanted), use_threads=False):
+                editions = pa.Table.from_batches([batch])
+                outcome = judge(editions, wanted, params.dump_year)
+                for year in _years(outcome, params.years):
+                    of_year = pc.equal(outcome["year"], int(year))
+                    kept = pc.and_(of_year, outcome["reason"].is_null())
+                    dropped = pc.and_(of_year, outcome["reason"].is_valid())
+                    written.add(year, KEPT, _kept(editions.filter(kept), outcome.filter(kept)))
+                    written.add(year, REJECTED, _rejected(editions.filter(dropped), outcome.filter(dropped)))
+                    counted = pc.fill_null(outcome.filter(of_year)["reason"], _IS_KEPT).value_counts()
+                    reasons[year].update({count["values"]: count["counts"] for count in counted.to_pylist()})
+        written.end()
     return {"rows": rows, "years": reasons}
+
+
+class _Written:
+    """The files of one task, one for each year and outcome that has rows, all of which are there when `files` ends."""
+
+    def __init__(self, output: str, number: int, files: ExitStack) -> None:
+        self._output, self._name, self._files = output, f"part-{number:05d}.parquet", files
+        self._writers: dict[tuple[str, str], pq.ParquetWriter] = {}
+        self._waiting: dict[tuple[str, str], list[pa.Table]] = defaultdict(list)
+
+    def add(self, year: str, outcome: str, rows: pa.Table) -> None:
+        """Rows wait for others, so that row groups are large, but no more of them than one group has."""
+        if len(rows):
+            waiting = self._waiting[year, outcome]
+            waiting.append(rows)
+            if sum(map(len, waiting)) >= _ROWS_AT_ONCE:
+                self._write(year, outcome)
+
+    def end(self) -> None:
+        for year, outcome in [*self._waiting]:
+            self._write(year, outcome)
+
+    def _write(self, year: str, outcome: str) -> None:
+        rows = pa.concat_tables(self._waiting.pop((year, outcome)))
+        if (year, outcome) not in self._writers:
+            uri = f"{self._output}/year={year}/{outcome}/{self._name}"
+            writer = whole_parquet(uri, rows.schema, **writer_settings(rows.schema))
+            self._writers[year, outcome] = self._files.enter_context(writer)
+        self._writers[year, outcome].write_table(rows)
 
 
 def _needed(wanted: FilterProfile) -> list[str]:

@@ -24,6 +24,7 @@ OUTCOME = pa.schema(
 """What an edition is found to be: `reason` is null where it is kept, and `fiction_rule` is not null then."""
 
 _NOTHING = -1
+_DOTTED_I, _DOT_ABOVE = "\u0130", "\u0307"
 
 
 def judge(editions: pa.Table, profile: FilterProfile, dump_year: int) -> pa.Table:
@@ -67,8 +68,15 @@ def columns_of(profile: FilterProfile) -> list[str]:
 
 def united_subjects(editions: pa.Table) -> pa.Array:
     """The work's and the edition's subjects, in that order, without repeats."""
-    pairs = zip(editions["work_subjects"].to_pylist(), editions["edition_subjects"].to_pylist(), strict=True)
-    return pa.array([list(dict.fromkeys(works + own)) for works, own in pairs], pa.list_(pa.string()))
+    lists = [editions[name].combine_chunks() for name in ("work_subjects", "edition_subjects")]
+    texts = pa.concat_arrays([column.flatten() for column in lists])
+    rows = np.concatenate([pc.list_parent_indices(column).to_numpy() for column in lists])
+    coded = texts.dictionary_encode(null_encoding="encode")
+    _, first = np.unique(rows * len(coded.dictionary) + coded.indices.to_numpy(), return_index=True)
+    first.sort()
+    first = first[np.argsort(rows[first], kind="stable")]
+    ends = np.cumsum(np.bincount(rows[first], minlength=len(editions)))
+    return pa.ListArray.from_arrays(pa.array([0, *ends], pa.int32()), texts.take(pa.array(first)))
 
 
 class _FirstThatApplies:
@@ -104,7 +112,9 @@ def _lists_with(lists: pa.ListArray, value: str) -> np.ndarray:
 def _searchable(headings: Iterable[pa.ListArray]) -> pa.Array:
     """The headings of each row as one text, a BOUNDARY around each: lower case, plain apostrophes, no full stop at the end."""
     joined = (pc.binary_join(column, BOUNDARY) for column in headings)
-    text = pc.utf8_lower(pc.binary_join_element_wise("", *joined, "", BOUNDARY))
+    text = pc.binary_join_element_wise("", *joined, "", BOUNDARY)
+    # Its own lower case, a dot above an i, is two characters, which Arrow does not make of one.
+    text = pc.utf8_lower(pc.replace_substring(text, _DOTTED_I, f"i{_DOT_ABOVE}"))
     plain = pc.replace_substring(text, "\u2019", "'")
     return pc.replace_substring(plain, f".{BOUNDARY}", BOUNDARY)
 

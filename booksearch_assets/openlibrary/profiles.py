@@ -1,6 +1,6 @@
 """The named filter profiles: which editions count as recent English fiction.
 
-Belongs here: what each profile asks for. Does not: how it is evaluated (`compute.filtered_fiction`), which words
+Belongs here: what each profile asks for. Does not: how it is evaluated (`judging`), which words
 speak for fiction (`subjects`).
 """
 

@@ -2,7 +2,7 @@
 
 Subjects are an uncontrolled list: Library of Congress headings (`Tigers -- Fiction.`), booksellers' categories
 (`Fiction / General`, `Children: Grades 4-6`), notes. A phrase here is a piece of a heading in lower case; `^` and `$`
-tie it to the heading's start and end, so that it can be searched for as plain text, which Spark does natively.
+tie it to the heading's start and end, so that all phrases of a rule are looked for as plain text in one pass.
 
 Belongs here: the words. Does not: the order in which rules are tried and the other columns they need (`profiles`).
 Sources: openlibrary/docs/ai/tag-system/debugging.md (biography wins over fiction; juvenile is a format), Open Library
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Ends and starts a heading in a text of many; `compute.filtered_fiction` joins headings with it.
+# Ends and starts a heading in a text of many; `judging` joins headings with it.
 BOUNDARY = "\n"
 
 

@@ -17,7 +17,6 @@ from booksearch_assets.compute.filtered_fiction import FilteredFictionParams, _f
 from booksearch_assets.openlibrary.judging import OUTCOME, columns_of, judge, united_subjects
 from booksearch_assets.openlibrary.profiles import PROFILES, UnknownProfile, profile
 from booksearch_assets.tables.books import EDITIONS, FILTER_REJECTIONS, FILTERED_FICTION
-from booksearch_assets.tables.contract import Table
 from booksearch_assets.tables.counts import Counts
 from booksearch_assets_tests.compute.dumps import Rows, editions_params, land, read, write_editions
 from booksearch_assets_tests.openlibrary import oracle
@@ -248,6 +247,7 @@ def test_an_unknown_profile_is_named_before_anything_is_read() -> None:
         ).filter_profile
 
 
+@pytest.mark.spark
 def test_an_edition_of_no_asked_year_is_outside_whatever_folder_it_lies_in(
     spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -267,9 +267,7 @@ def test_an_edition_of_no_asked_year_is_outside_whatever_folder_it_lies_in(
     assert_run_agrees(spark, tmp_path, rows, "article", 2018, 2019)
 
 
-def test_files_of_more_rows_than_are_judged_at_once(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_of_more_rows_than_are_judged_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [edition_line(number) for number in range(400)]
     rows = list(oracle.editions_of(lines, [], [], DUMP_YEAR).editions.values())
     write_editions(tmp_path / "editions", rows, EDITIONS.schema)
@@ -278,25 +276,61 @@ def test_files_of_more_rows_than_are_judged_at_once(
     )
     files = tuple(_files(params))
     whole = _filter(_Task(0, files), params, params.filter_profile)
-    written = {table.name: by_key(read(table, folder)) for table, folder in folders(tmp_path / "out")}
+    rows_of = written(tmp_path / "out")
+    assert {Path(folder).name for folder in rows_of} == {"outcome=kept", "outcome=rejected"}
     monkeypatch.setattr(filtered_fiction, "_ROWS_AT_ONCE", 7)
     # Again over what is there, as a task that is repeated does.
     assert _filter(_Task(0, files), params, params.filter_profile) == whole
-    assert {table.name: by_key(read(table, folder)) for table, folder in folders(tmp_path / "out")} == written
-    assert all(written.values())
+    assert written(tmp_path / "out") == rows_of
 
 
-def folders(output: Path) -> list[tuple[Table, Path]]:
-    """The files of all years, by outcome."""
-    found = []
-    for table, outcome in ((FILTERED_FICTION, "kept"), (FILTER_REJECTIONS, "rejected")):
-        together = output.with_name(f"{output.name}-{outcome}")
-        for file in output.glob(f"year=*/outcome={outcome}/*.parquet"):
-            copy = together / file.parent.parent.name / file.name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(file.read_bytes())
-        found.append((table, together))
-    return found
+def written(output: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """The rows in each folder of a year and an outcome, by key."""
+    outcomes = {"outcome=kept": FILTERED_FICTION, "outcome=rejected": FILTER_REJECTIONS}
+    folders = output.glob("year=*/outcome=*")
+    return {
+        str(folder.relative_to(output)): by_key(read(outcomes[folder.name], folder)) for folder in folders
+    }
+
+
+def test_a_task_that_fails_leaves_nothing_that_is_taken_for_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that every row has been written before the damage is met.
+    monkeypatch.setattr(filtered_fiction, "_ROWS_AT_ONCE", 1)
+    write_editions(
+        tmp_path / "editions",
+        [EDITION, EDITION | {"edition_key": "OL2M", "genres": ["Memoirs"]}],
+        EDITIONS.schema,
+    )
+    damaged = tmp_path / "editions/year=2020/part-1.parquet"
+    damaged.write_bytes(b"no Parquet")
+    params = FilteredFictionParams(
+        (tmp_path / "editions").as_uri(), YEARS, "default", DUMP_YEAR, (tmp_path / "out").as_uri()
+    )
+    task = _Task(3, tuple(sorted(_files(params), key=lambda file: file.uri)))
+    with pytest.raises(pa.ArrowInvalid):
+        _filter(task, params, params.filter_profile)
+    left = [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(left) == 2
+    assert all(name.startswith(".") for name in left)
+    write_editions(tmp_path / "other", [EDITION | {"edition_key": "OL3M"}], EDITIONS.schema)
+    (tmp_path / "other/year=2020/part-0.parquet").rename(damaged)
+    _filter(task, params, params.filter_profile)
+    assert {folder: set(rows) for folder, rows in written(tmp_path / "out").items()} == {
+        "year=2020/outcome=kept": {"OL1M", "OL3M"},
+        "year=2020/outcome=rejected": {"OL2M"},
+    }
+
+
+@pytest.mark.spark
+def test_what_an_edition_may_lack_it_lacks_where_it_is_written(spark: SparkSession, tmp_path: Path) -> None:
+    lacking = [column.name for column in EDITIONS.columns if column.nullable]
+    rows = [EDITION | {"edition_key": f"without {name}", name: None} for name in lacking]
+    rows.append(EDITION | dict.fromkeys(lacking))
+    write_editions(tmp_path / "editions", rows, EDITIONS.schema)
+    for name in PROFILES:
+        assert_run_agrees(spark, tmp_path, rows, name, 2010, DUMP_YEAR)
 
 
 @pytest.mark.parametrize(
@@ -307,6 +341,8 @@ def folders(output: Path) -> list[tuple[Table, Path]]:
         ("Stra\u00dfen -- Fiction.", None),
         ("\u039f\u03b4\u03cc\u03c2 -- FICTION", None),
         ("F\u0131ct\u0131on", "not_fiction"),
+        ("F\u0130CT\u0130ON", "not_fiction"),
+        ("Boo\u212as for children -- Fiction", "children"),
         ("Children\u2019s books", "children"),
         ("", "not_fiction"),
         (".", "not_fiction"),
