@@ -18,10 +18,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
 from booksearch_assets.compute.parsed_chunks import REJECTS, ParsedChunk, ParsedChunks
-from booksearch_assets.compute.spark_tasks import filesystem_of, in_groups, whole_parquet
+from booksearch_assets.compute.spark_tasks import filesystem_of, in_groups, open_parquet, whole_parquet
 from booksearch_assets.openlibrary.chunks import Source
 from booksearch_assets.tables.books import EDITIONS, QUARANTINE
 from booksearch_assets.tables.parquet import writer_settings
@@ -167,11 +166,12 @@ def _by_chunk(folder: str, number: int, schema: pa.Schema) -> dict[str, pa.Table
     """What Spark decided of the rows of one file."""
     if not folder:
         return {}
-    filesystem, place = filesystem_of(f"{folder}/{FILE}={number}")
+    folder = f"{folder}/{FILE}={number}"
+    filesystem, place = filesystem_of(folder)
     infos = filesystem.get_file_info(pafs.FileSelector(place, allow_not_found=True))
-    files = [info.path for info in infos if info.base_name.endswith(".parquet")]
+    files = [f"{folder}/{info.base_name}" for info in infos if info.base_name.endswith(".parquet")]
     # Spark has names of its own for the items of lists.
-    read = (_parquet(filesystem, file).read(schema.names).cast(schema) for file in files)
+    read = (open_parquet(file).read(schema.names).cast(schema) for file in files)
     rows = pa.concat_tables([schema.empty_table(), *read])
     rows = rows.sort_by("chunk").combine_chunks()
     found, start = {}, 0
@@ -182,11 +182,4 @@ def _by_chunk(folder: str, number: int, schema: pa.Schema) -> dict[str, pa.Table
 
 
 def _read(piece: Piece, columns: Sequence[str]) -> pa.Table:
-    filesystem, place = filesystem_of(piece.file)
-    return _parquet(filesystem, place).read_row_group(piece.row_group, columns, use_threads=False)
-
-
-def _parquet(filesystem: pafs.FileSystem, place: str) -> pq.ParquetFile:
-    return pq.ParquetFile(
-        place, filesystem=filesystem, pre_buffer=not isinstance(filesystem, pafs.LocalFileSystem)
-    )
+    return open_parquet(piece.file).read_row_group(piece.row_group, columns, use_threads=False)

@@ -25,7 +25,13 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from booksearch_assets.compute.spark_tables import KEPT, REJECTED, delete_folder
-from booksearch_assets.compute.spark_tasks import filesystem_of, for_tasks, run_tasks, whole_parquet
+from booksearch_assets.compute.spark_tasks import (
+    filesystem_of,
+    for_tasks,
+    open_parquet,
+    run_tasks,
+    whole_parquet,
+)
 from booksearch_assets.openlibrary.judging import columns_of, judge, united_subjects
 from booksearch_assets.openlibrary.profiles import FilterProfile, profile
 from booksearch_assets.tables.books import EDITIONS, FILTER_REJECTIONS, FILTERED_FICTION
@@ -129,8 +135,7 @@ def _filter(task: _Task, params: FilteredFictionParams, wanted: FilterProfile) -
     with ExitStack() as unfinished:
         written = _Written(params.output, task.number, unfinished)
         for file in task.files:
-            filesystem, place = filesystem_of(file.uri)
-            parquet = pq.ParquetFile(place, filesystem=filesystem)
+            parquet = open_parquet(file.uri)
             rows += parquet.metadata.num_rows
             if file.is_counted_only:
                 continue

@@ -94,6 +94,12 @@ def whole_parquet(uri: str, schema: pa.Schema, **settings: Any) -> Iterator[pq.P
     filesystem.move(unfinished, place)
 
 
+def open_parquet(uri: str) -> pq.ParquetFile:
+    """The Parquet file at `uri`. Of one that is not on this machine, columns are fetched together."""
+    filesystem, place = filesystem_of(uri)
+    return pq.ParquetFile(place, filesystem=filesystem, pre_buffer=filesystem.type_name != "local")
+
+
 def filesystem_of(uri: str) -> tuple[pafs.FileSystem, str]:
     """The file system of a path, file:// or s3:// URI, and the place in it, without a slash at its end."""
     filesystem, path = pafs.FileSystem.from_uri(uri if "://" in uri else Path(uri).absolute().as_uri())
