@@ -166,7 +166,7 @@ def _write_editions(
     credits = superseded = ""
     if editions.superseded:
         superseded = _in_files(spark, params, files, "superseded", editions.older)
-    if staged[Source.WORKS].chunks.records or staged[Source.AUTHORS].chunks.records:
+    if files and (staged[Source.WORKS].chunks.records or staged[Source.AUTHORS].chunks.records):
         credited = _credited(spark, params, editions.newest, works, staged[Source.AUTHORS])
         credits = _in_files(spark, params, files, "credits", credited)
     folders = EditionFolders(params.output, credits, superseded)

@@ -28,8 +28,7 @@ _SETTINGS = {
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
     # Without it the rebalance hint does nothing, and each task writes a file for each year.
     "spark.sql.adaptive.enabled": "true",
-    # A task of so few folders (years) keeps a file open for each, and need not sort its wide rows by folder: that was two
-    # fifths of what writing the editions took.
+    # A task of so few folders (years) keeps a file open for each, and need not sort its rows by folder.
     "spark.sql.maxConcurrentOutputFileWriters": "64",
     # As many folders as years are listed where the plan is made; a job to list them takes longer.
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "64",

@@ -218,6 +218,8 @@ def test_an_empty_dump_makes_an_empty_table(spark: SparkSession, tmp_path: Path)
         spark, editions_params(tmp_path / "none", {"editions": [], "works": [], "authors": []})
     )
     assert report.total == Counts(0, 0)
+    report, rows = run(spark, tmp_path / "works", [], [line("work", "OL1W")], [line("author", "OL1A")])
+    assert (report.total, report.figures["works_lines"], rows) == (Counts(0, 0), 1, {})
 
 
 def test_a_damaged_chunk_stops_the_stage_by_name(spark: SparkSession, tmp_path: Path) -> None:
