@@ -44,7 +44,7 @@ test-opensearch: $(VENV)/.installed-test ## Run the contract of vector stores on
 	  echo "With a user, put it into the URL and the password into OPENSEARCH_PASSWORD: docs/opensearch.md"; exit 1; }
 	OPENSEARCH_URL='$(OPENSEARCH_URL)' $(BIN)/python -m pytest -k "opensearch or words" booksearch_assets_tests/vectorstores booksearch_assets_tests/search/test_words.py $(PYTEST_ARGS)
 
-bench: java $(VENV)/.installed-bench ## Run every benchmark beside its peers: some 25 minutes; sizes in BENCH_ARGS, as --quick
+bench: java $(VENV)/.installed-bench ## Run every benchmark beside its peers: twenty minutes; sizes in BENCH_ARGS, as --quick
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 bench-peers: $(PEERS)/.installed ## Install the programs that the benchmarks compare with, apart from everything else
