@@ -1,7 +1,7 @@
 """The files of the editions table and of its quarantine, written from parsed chunks by tasks that move Arrow columns.
 
 What relates rows to rows (which are superseded, whose work and authors they name) is decided by Spark SQL among narrow
-columns, and found here by chunk and line. Wide rows never become rows of the JVM, which took two thirds of its time.
+columns, and found here by chunk and line. Wide rows never become rows of the JVM, which makes, moves and writes them one at a time.
 
 Belongs here: which rows go to which file, reading, joining by place and writing. Does not: the decisions
 (`compute.editions`), how parsed chunks are made (`compute.parsed_chunks`).
@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
 
+from booksearch_assets.compute.arrow_files import filesystem_of, open_parquet, whole_parquet
 from booksearch_assets.compute.parsed_chunks import REJECTS, ParsedChunk, ParsedChunks
-from booksearch_assets.compute.spark_tasks import filesystem_of, in_groups, open_parquet, whole_parquet
+from booksearch_assets.compute.spark_tasks import in_groups
 from booksearch_assets.openlibrary.chunks import Source
 from booksearch_assets.tables.books import EDITIONS, QUARANTINE
 from booksearch_assets.tables.parquet import writer_settings
@@ -30,11 +31,11 @@ FILE_ROWS = 400_000
 FILE = "file"
 """The column that Spark parts its decisions by: the number of an `EditionFile`."""
 
-SUPERSEDED = pa.schema([("chunk", pa.string()), ("line", pa.int64())])
-"""Where the editions stand that are not the newest of their key."""
+PLACES = pa.schema([("chunk", pa.string()), ("line", pa.int64())])
+"""Where editions stand in the dump: of those superseded, all that has to be known."""
 
 _TEXTS = pa.list_(pa.string())
-CREDITS = pa.schema([*SUPERSEDED, ("work_key", pa.string()), ("authors", _TEXTS), ("work_subjects", _TEXTS)])
+CREDITS = pa.schema([*PLACES, ("work_key", pa.string()), ("authors", _TEXTS), ("work_subjects", _TEXTS)])
 """What an edition has from its work and authors; there is no row for one that has nothing of them."""
 
 _UNCREDITED: dict[str, Any] = {"work_key": None, "authors": [], "work_subjects": []}
@@ -117,7 +118,7 @@ def _pieces(chunks: Iterable[ParsedChunk], group: str) -> Iterator[Piece]:
 
 def _write_file(file: EditionFile, folders: EditionFolders) -> dict[str, Any]:
     credits = _by_chunk(folders.credits, file.number, CREDITS)
-    superseded = _by_chunk(folders.superseded, file.number, SUPERSEDED)
+    superseded = _by_chunk(folders.superseded, file.number, PLACES)
     figures = {"rows": 0, "with_work": 0, "orphans": 0}
 
     def editions() -> Iterator[pa.Table]:

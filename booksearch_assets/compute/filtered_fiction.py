@@ -24,14 +24,9 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from booksearch_assets.compute.arrow_files import filesystem_of, open_parquet, whole_parquet
 from booksearch_assets.compute.spark_tables import KEPT, REJECTED, delete_folder
-from booksearch_assets.compute.spark_tasks import (
-    filesystem_of,
-    for_tasks,
-    open_parquet,
-    run_tasks,
-    whole_parquet,
-)
+from booksearch_assets.compute.spark_tasks import for_tasks, run_tasks
 from booksearch_assets.openlibrary.judging import columns_of, judge, united_subjects
 from booksearch_assets.openlibrary.profiles import FilterProfile, profile
 from booksearch_assets.tables.books import EDITIONS, FILTER_REJECTIONS, FILTERED_FICTION
@@ -116,13 +111,15 @@ def run(spark: SparkSession, params: FilteredFictionParams) -> StageReport:
 def _files(params: FilteredFictionParams) -> Iterator[_File]:
     """The files of the table. What starts with an underscore or a dot is no data."""
     filesystem, place = filesystem_of(params.editions)
-    unread = params.filter_profile.year_column == _LAID_OUT_BY
+    folders_say_years = params.filter_profile.year_column == _LAID_OUT_BY
     for info in filesystem.get_file_info(pafs.FileSelector(place, recursive=True)):
         path = info.path[len(place) + 1 :]
         parts = path.split("/")
         if info.is_file and path.endswith(".parquet") and not any(part[0] in "_." for part in parts):
             year = parts[0].removeprefix("year=")
-            yield _File(f"{params.editions}/{path}", info.size, unread and year not in params.years)
+            yield _File(
+                f"{params.editions}/{path}", info.size, folders_say_years and year not in params.years
+            )
 
 
 def _filter(task: _Task, params: FilteredFictionParams, wanted: FilterProfile) -> dict[str, Any]:

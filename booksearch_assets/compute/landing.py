@@ -28,6 +28,8 @@ import numpy as np
 import pyarrow.fs as pafs
 from isal import igzip_lib, isal_zlib
 
+from booksearch_assets.compute.arrow_files import filesystem_of
+
 MANIFEST = "chunks.json"
 JOURNAL = "_landing.json"
 LARGEST_CHUNK = 64 * 2**20
@@ -99,7 +101,7 @@ class Landed:
     @classmethod
     def read(cls, uri: str, name: str = MANIFEST) -> Self:
         """The manifest of a folder of chunks. Raises `FileNotFoundError` where nothing has landed in full."""
-        filesystem, folder = _place(uri)
+        filesystem, folder = filesystem_of(uri)
         with filesystem.open_input_stream(f"{folder}/{name}", compression=None) as stream:
             found = json.loads(stream.read())
         return cls(tuple(Chunk(**chunk) for chunk in found["chunks"]))
@@ -135,7 +137,7 @@ def land(
     kept as far as it is sound. `expects` (such as `DumpKind.problem`) judges the first lines. Raises `BadDump`, and
     `OSError` where `output_uri` cannot be written.
     """
-    filesystem, folder = _place(output_uri)
+    filesystem, folder = filesystem_of(output_uri)
     filesystem.create_dir(folder, recursive=True)
     chunks = _whole_chunks(filesystem, folder, output_uri)
     kept, kept_bytes = len(chunks), sum(chunk.raw_bytes for chunk in chunks)
@@ -155,7 +157,7 @@ def land(
 
 def verify_chunks(uri: str) -> list[str]:
     """What is wrong with the chunks under `uri`, by their manifest: missing, or of another checksum. Empty when sound."""
-    filesystem, folder = _place(uri)
+    filesystem, folder = filesystem_of(uri)
     problems = (_problem(filesystem, folder, chunk) for chunk in Landed.read(uri).chunks)
     return [problem for problem in problems if problem]
 
@@ -364,8 +366,3 @@ class _ReadAhead:
             except Full:
                 continue
         return False
-
-
-def _place(uri: str) -> tuple[pafs.FileSystem, str]:
-    filesystem, path = pafs.FileSystem.from_uri(uri if "://" in uri else Path(uri).absolute().as_uri())
-    return filesystem, path.rstrip("/")

@@ -25,9 +25,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
-from booksearch_assets.compute.spark_tasks import filesystem_of, run_tasks, whole_parquet
+from booksearch_assets.compute.arrow_files import filesystem_of, open_parquet, whole_parquet
+from booksearch_assets.compute.spark_tasks import run_tasks
 from booksearch_assets.openlibrary.chunks import PARSINGS, DamagedChunk, Source, parse_chunk
 from booksearch_assets.openlibrary.rules import rules_version
 
@@ -156,8 +156,7 @@ def _summary(task: _Task) -> dict[str, object]:
     """What the file of a chunk holds, which is made first where it is missing."""
     if not task.is_parsed:
         return _write(task)
-    filesystem, place = filesystem_of(task.file)
-    written = pq.read_metadata(place, filesystem=filesystem).metadata[_SUMMARY.encode()]
+    written = open_parquet(task.file).metadata.metadata[_SUMMARY.encode()]
     return {**json.loads(written), "file": task.file}
 
 

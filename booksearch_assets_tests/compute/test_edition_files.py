@@ -12,7 +12,7 @@ import pytest
 from booksearch_assets.compute import edition_files
 from booksearch_assets.compute.edition_files import (
     CREDITS,
-    SUPERSEDED,
+    PLACES,
     EditionFile,
     EditionFolders,
     plan_files,
@@ -104,7 +104,7 @@ def test_a_row_has_what_was_decided_for_its_chunk_and_line(
     ]
     decided(tmp_path / "credits", 0, credits, CREDITS)
     # The same line of the other chunk stays.
-    decided(tmp_path / "superseded", 0, [{"chunk": "b", "line": 1}], SUPERSEDED)
+    decided(tmp_path / "superseded", 0, [{"chunk": "b", "line": 1}], PLACES)
     figures = write(tmp_path, files, str(tmp_path / "credits"), str(tmp_path / "superseded"))
     assert figures == [
         {"year": "2020", "rows": 3, "with_work": 1, "orphans": 1},
@@ -123,7 +123,7 @@ def test_a_row_has_what_was_decided_for_its_chunk_and_line(
 
 def test_a_file_whose_rows_are_all_superseded_is_not_made(tmp_path: Path) -> None:
     files = plan_files(parsed(tmp_path / "parsed", {"a": {"2020": [edition("a", 1)]}}), ["2020"])
-    decided(tmp_path / "superseded", 0, [{"chunk": "a", "line": 1}], SUPERSEDED)
+    decided(tmp_path / "superseded", 0, [{"chunk": "a", "line": 1}], PLACES)
     [figures] = write(tmp_path, files, superseded=str(tmp_path / "superseded"))
     assert figures["rows"] == 0
     assert not (tmp_path / "table").exists()

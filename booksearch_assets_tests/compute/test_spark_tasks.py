@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booksearch_assets.compute.spark_tasks import for_tasks, in_groups, run_tasks, whole_parquet
+from booksearch_assets.compute.spark_tasks import for_tasks, in_groups, run_tasks
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-ROWS = pa.table({"n": [1, 2]})
 
 
 @pytest.mark.spark
@@ -56,23 +51,3 @@ def test_groups_hold_every_item_once_in_order_and_no_more_than_they_may(sizes: l
     for group, following in pairwise(groups):
         assert sum(group) <= most or len(group) == 1 or sum(group[1:]) == 0
         assert sum(group) + following[0] > most
-
-
-@pytest.mark.parametrize("folder", ["plain", "with space", "per%20cent"])
-def test_a_file_is_there_when_all_of_it_is_written(tmp_path: Path, folder: str) -> None:
-    file = tmp_path / folder / "deeper" / "rows.parquet"
-    with whole_parquet(str(file), ROWS.schema) as writer:
-        writer.write_table(ROWS)
-        assert not file.exists()
-    assert pq.read_table(file).equals(ROWS)
-    assert [path.name for path in file.parent.iterdir()] == ["rows.parquet"]
-
-
-def test_a_write_that_is_cut_short_leaves_the_file_of_before(tmp_path: Path) -> None:
-    file = tmp_path / "rows.parquet"
-    with whole_parquet(str(file), ROWS.schema) as writer:
-        writer.write_table(ROWS)
-    with pytest.raises(pa.ArrowInvalid), whole_parquet(str(file), ROWS.schema) as writer:
-        writer.write_table(pa.table({"n": ["no number"]}).cast(ROWS.schema))
-    assert pq.read_table(file).equals(ROWS)
-    assert all(path.name.startswith(".") for path in tmp_path.iterdir() if path != file)
